@@ -1,1 +1,41 @@
-//! See Cargo.toml.
+//! The Rust client of the FerryMQ message broker.
+//!
+//! It is thin: generated types ([`v1`]) and stubs, with what every program needs around them. A [`Client`] spreads its calls
+//! over a few connections; a [`Publisher`] pipelines batches and hands out a [`Confirm`] for each; a [`Subscriber`] is a stream
+//! of deliveries; an [`Error`] carries what the broker said as data.
+//!
+//! ```no_run
+//! use ferrymq_client::{Client, Destination, v1};
+//!
+//! # async fn example() -> Result<(), ferrymq_client::Error> {
+//! let client = Client::connect("http://127.0.0.1:7171").await?;
+//! client.create_topic(v1::Topic { name: "orders".into(), ..Default::default() }).await?;
+//!
+//! let mut subscriber = client.subscribe(ferrymq_client::group("orders", "billing")).await?;
+//!
+//! let publisher = client.publisher(Destination::Topic("orders".into()));
+//! let message = v1::Message { payload: "hello".into(), ..Default::default() };
+//! let confirm = publisher.publish(vec![message]).await?;
+//! confirm.await?; // It is on disk.
+//!
+//! if let Some(deliveries) = subscriber.next_batch().await? {
+//!     client.ack(deliveries.into_iter().map(|d| d.ack_id).collect()).await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+mod client;
+mod error;
+mod messaging;
+mod publisher;
+mod subscriber;
+
+pub use client::{Admin, Client, ClientBuilder, Messaging, Operations};
+pub use error::{Error, FieldViolation};
+pub use ferrymq_proto::v1;
+pub use ferrymq_proto::v1::publish_request::Destination;
+pub use publisher::{Confirm, Publisher, PublisherOptions};
+pub use subscriber::{Subscriber, group, queue};
+pub use tonic::Code;

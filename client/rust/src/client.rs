@@ -1,0 +1,144 @@
+//! Connecting, and the raw stubs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ferrymq_proto::v1::admin_service_client::AdminServiceClient;
+use ferrymq_proto::v1::messaging_service_client::MessagingServiceClient;
+use ferrymq_proto::v1::operations_service_client::OperationsServiceClient;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::Error;
+
+/// The generated stub of `MessagingService`.
+pub type Messaging = MessagingServiceClient<Channel>;
+/// The generated stub of `AdminService`.
+pub type Admin = AdminServiceClient<Channel>;
+/// The generated stub of `OperationsService`.
+pub type Operations = OperationsServiceClient<Channel>;
+
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// The largest `max_response_bytes` that the protocol allows.
+const RESPONSE_BYTES_MAX: usize = 256 << 20;
+const CONNECTIONS_MAX: usize = 64;
+
+/// A broker, over one or more connections. Cloning is cheap and shares them.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channels: Arc<[Channel]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Client {
+    /// Connects to `url`, e.g. `http://127.0.0.1:7171`, over one connection.
+    pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
+        Self::builder(url).connect().await
+    }
+
+    /// Settings before connecting.
+    pub fn builder(url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            url: url.into(),
+            connections: 1,
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The stub for publishing and consuming, on the next connection in turn.
+    pub fn messaging(&self) -> Messaging {
+        Messaging::new(self.channel()).max_decoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    /// The stub for topics, queues and bindings, on the next connection in turn.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.channel()).max_decoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    /// The stub for looking after a running broker, on the next connection in turn.
+    pub fn operations(&self) -> Operations {
+        Operations::new(self.channel()).max_decoding_message_size(RESPONSE_BYTES_MAX)
+    }
+
+    /// The next connection in turn, for a stub of another service, e.g. `grpc.health.v1`.
+    pub fn channel(&self) -> Channel {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        self.channels[turn % self.channels.len()].clone()
+    }
+}
+
+/// Made by [`Client::builder`].
+#[derive(Clone, Debug)]
+pub struct ClientBuilder {
+    url: String,
+    connections: usize,
+    connect_timeout: Duration,
+}
+
+impl ClientBuilder {
+    /// How many connections to use in turn, 1 to 64. Default 1. All calls of one connection share one lock and one TCP window:
+    /// a program with many busy streams goes faster with some.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections.clamp(1, CONNECTIONS_MAX);
+        self
+    }
+
+    /// How long one attempt to connect may take. Default 5 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Opens the connections; fails if one cannot be made.
+    pub async fn connect(self) -> Result<Client, Error> {
+        let endpoint = self.endpoint()?;
+        let mut channels = Vec::with_capacity(self.connections);
+        for _ in 0..self.connections {
+            channels.push(
+                endpoint
+                    .connect()
+                    .await
+                    .map_err(|e| Error::transport(&self.url, &e))?,
+            );
+        }
+        Ok(Client::over(channels))
+    }
+
+    /// Connects when the first call is made. Must be called within a Tokio runtime.
+    pub fn connect_lazy(self) -> Result<Client, Error> {
+        let endpoint = self.endpoint()?;
+        let channels = (0..self.connections).map(|_| endpoint.connect_lazy());
+        Ok(Client::over(channels.collect()))
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, Error> {
+        let endpoint = Endpoint::from_shared(self.url.clone())
+            .map_err(|e| Error::invalid("url", &format!("`{}` is no URL: {e}", self.url)))?;
+        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
+            return Err(Error::invalid(
+                "url",
+                &format!("`{}` must look like http://HOST:PORT", self.url),
+            ));
+        }
+        Ok(endpoint
+            .user_agent(concat!("ferrymq-rust/", env!("CARGO_PKG_VERSION")))
+            .map_err(|e| Error::invalid("user_agent", &e.to_string()))?
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_timeout(Duration::from_secs(20))
+            .keep_alive_while_idle(true))
+    }
+}
+
+impl Client {
+    fn over(channels: Vec<Channel>) -> Self {
+        Self {
+            channels: channels.into(),
+            next: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+}

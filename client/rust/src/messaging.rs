@@ -1,0 +1,88 @@
+//! Publishing one batch, settling and pulling: one call each.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use ferrymq_proto::v1::{
+    AckRequest, ExtendLeaseRequest, GetServerInfoRequest, GetServerInfoResponse, Message, NackMode,
+    NackRequest, PublishRequest, PublishResponse, PullRequest, PullResponse, SettleStatus,
+};
+
+use crate::{Client, Destination, Error};
+
+impl Client {
+    /// What this broker is, can and allows.
+    pub async fn server_info(&self) -> Result<GetServerInfoResponse, Error> {
+        let response = self
+            .messaging()
+            .get_server_info(GetServerInfoRequest {})
+            .await?;
+        Ok(response.into_inner())
+    }
+
+    /// Publishes one batch, whole or not at all; the answer means that it is on disk.
+    pub async fn publish(
+        &self,
+        destination: Destination,
+        messages: Vec<Message>,
+    ) -> Result<PublishResponse, Error> {
+        let request = PublishRequest {
+            destination: Some(destination),
+            messages,
+            ..PublishRequest::default()
+        };
+        Ok(self.messaging().publish(request).await?.into_inner())
+    }
+
+    /// Takes messages that wait, without a stream.
+    pub async fn pull(&self, request: PullRequest) -> Result<PullResponse, Error> {
+        Ok(self.messaging().pull(request).await?.into_inner())
+    }
+
+    /// Settles deliveries as done. The statuses are in the order of the ids.
+    pub async fn ack(&self, ack_ids: Vec<Bytes>) -> Result<Vec<SettleStatus>, Error> {
+        let response = self
+            .messaging()
+            .ack(AckRequest { ack_ids })
+            .await?
+            .into_inner();
+        Ok(response.statuses().collect())
+    }
+
+    /// Gives deliveries back (RELEASE, RETRY) or up (REJECT). Without `delay`: at once for RELEASE, the queue's backoff for RETRY.
+    pub async fn nack(
+        &self,
+        ack_ids: Vec<Bytes>,
+        mode: NackMode,
+        delay: Option<Duration>,
+        reason: impl Into<String>,
+    ) -> Result<Vec<SettleStatus>, Error> {
+        let request = NackRequest {
+            ack_ids,
+            mode: mode.into(),
+            delay: delay.map(wire_duration).transpose()?,
+            reason: reason.into(),
+        };
+        let response = self.messaging().nack(request).await?.into_inner();
+        Ok(response.statuses().collect())
+    }
+
+    /// Prolongs leases, from now. Without `lease`: by the queue's lease.
+    pub async fn extend(
+        &self,
+        ack_ids: Vec<Bytes>,
+        lease: Option<Duration>,
+    ) -> Result<Vec<SettleStatus>, Error> {
+        let request = ExtendLeaseRequest {
+            ack_ids,
+            lease: lease.map(wire_duration).transpose()?,
+        };
+        let response = self.messaging().extend_lease(request).await?.into_inner();
+        Ok(response.statuses().collect())
+    }
+}
+
+fn wire_duration(duration: Duration) -> Result<prost_types::Duration, Error> {
+    prost_types::Duration::try_from(duration)
+        .map_err(|_| Error::invalid("duration", "longer than the protocol can say"))
+}
