@@ -13,3 +13,7 @@ pub struct CommitNo(pub u64);
 
 /// Milliseconds since 1970-01-01T00:00:00Z, as the injected clock tells them.
 pub type Millis = u64;
+
+/// A queue's number. Never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct QueueId(pub u64);

@@ -3,6 +3,16 @@
 //! Everything here is given `now` and commands, and returns plain values. It knows no runtime, no wire protocol and no
 //! storage.
 
+pub mod batch;
+pub mod codec;
+pub mod cursor;
 pub mod ids;
+pub mod matcher;
+pub mod message;
+pub mod name;
+pub mod pattern;
+pub mod queue;
+pub mod ranges;
+pub mod settle;
 
-pub use ids::{CommitNo, LogId, Millis, Offset};
+pub use ids::{CommitNo, LogId, Millis, Offset, QueueId};

@@ -1,0 +1,178 @@
+//! One reader's progress over one log.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::Offset;
+use crate::codec::{self, Malformed};
+use crate::ranges::RangeSet;
+use crate::settle::{Progress, Retry};
+
+const VERSION: u8 = 1;
+
+/// Progress: all below `floor` is settled, and what lies above it is here. Changed by [`Progress`] records alone, so that it
+/// can be made anew from them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    floor: Offset,
+    settled: RangeSet,
+    sent: Offset,
+    retries: BTreeMap<Offset, Retry>,
+}
+
+impl Cursor {
+    /// A cursor that begins at `floor`.
+    #[must_use]
+    pub fn starting_at(floor: Offset) -> Self {
+        Self { floor, sent: floor, ..Self::default() }
+    }
+
+    /// All below is settled.
+    #[must_use]
+    pub fn floor(&self) -> Offset {
+        self.floor
+    }
+
+    /// Nothing at or above it has been sent.
+    #[must_use]
+    pub fn sent(&self) -> Offset {
+        self.sent
+    }
+
+    /// How a message that was given back stands.
+    #[must_use]
+    pub fn retry(&self, offset: Offset) -> Option<Retry> {
+        self.retries.get(&offset).copied()
+    }
+
+    /// True if the message is done with.
+    #[must_use]
+    pub fn is_settled(&self, offset: Offset) -> bool {
+        offset < self.floor || self.settled.contains(offset)
+    }
+
+    /// Settled offsets above the floor.
+    #[must_use]
+    pub fn settled_above(&self) -> u64 {
+        self.settled.count()
+    }
+
+    /// Applies a change. Absolute: once or twice is the same.
+    pub fn apply(&mut self, change: &Progress) {
+        match *change {
+            Progress::Settled { from, to } => self.settle(from.max(self.floor), to),
+            Progress::Retry { offset, state } => {
+                if !self.is_settled(offset) {
+                    self.retries.insert(offset, state);
+                }
+            }
+            Progress::Sent { upto } => self.sent = upto.max(self.floor),
+        }
+    }
+
+    fn settle(&mut self, from: Offset, to: Offset) {
+        if from >= to {
+            return;
+        }
+        self.settled.insert(from, to);
+        let given_back: Vec<Offset> = self.retries.range(from..to).map(|(offset, _)| *offset).collect();
+        for offset in given_back {
+            self.retries.remove(&offset);
+        }
+        if let Some(end) = self.settled.end_of(self.floor) {
+            self.floor = end;
+            self.settled.remove_below(end);
+            self.sent = self.sent.max(end);
+        }
+    }
+
+    /// As a page: version, floor, sent, the settled ranges as gap and length, the retries.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut out = vec![VERSION];
+        for number in [self.floor, self.sent, self.settled.len() as u64] {
+            codec::put_varint(&mut out, number);
+        }
+        let mut at = self.floor;
+        for (from, to) in self.settled.iter() {
+            codec::put_varint(&mut out, from - at);
+            codec::put_varint(&mut out, to - from);
+            at = to;
+        }
+        codec::put_varint(&mut out, self.retries.len() as u64);
+        for (offset, retry) in &self.retries {
+            for number in [*offset, retry.attempts.into(), retry.failures.into(), retry.not_before_ms] {
+                codec::put_varint(&mut out, number);
+            }
+        }
+        codec::freeze(out)
+    }
+
+    /// Reads a page.
+    ///
+    /// # Errors
+    /// If the bytes are no page.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        const BEYOND: Malformed = Malformed("a cursor is beyond 64 bits");
+        let mut input = bytes;
+        if codec::take(&mut input, 1)? != [VERSION] {
+            return Err(Malformed("the cursor is of an unknown version"));
+        }
+        let mut number = || codec::take_varint(&mut input);
+        let mut cursor = Self { floor: number()?, sent: number()?, ..Self::default() };
+        let mut at = cursor.floor;
+        for _ in 0..number()? {
+            let from = at.checked_add(number()?).ok_or(BEYOND)?;
+            at = from.checked_add(number()?).ok_or(BEYOND)?;
+            cursor.settled.insert(from, at);
+        }
+        for _ in 0..number()? {
+            let offset = number()?;
+            let narrow = |value: u64| u32::try_from(value).map_err(|_| BEYOND);
+            let retry = Retry { attempts: narrow(number()?)?, failures: narrow(number()?)?, not_before_ms: number()? };
+            cursor.retries.insert(offset, retry);
+        }
+        if input.is_empty() { Ok(cursor) } else { Err(Malformed("there is more than a cursor")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn steps() -> impl Strategy<Value = Vec<Progress>> {
+        let step = prop_oneof![
+            (0u64..40, 0u64..6).prop_map(|(from, len)| Progress::Settled { from, to: from + len }),
+            (0u64..40, 1u32..4).prop_map(|(offset, attempts)| Progress::Retry {
+                offset,
+                state: Retry { attempts, failures: attempts - 1, not_before_ms: 5 }
+            }),
+            (0u64..40).prop_map(|upto| Progress::Sent { upto }),
+        ];
+        prop::collection::vec(step, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn comes_back_as_a_page_and_each_change_may_come_twice(steps in steps()) {
+            let mut cursor = Cursor::starting_at(3);
+            for step in &steps {
+                cursor.apply(step);
+                let once = cursor.clone();
+                cursor.apply(step);
+                prop_assert_eq!(&cursor, &once);
+                prop_assert_eq!(&Cursor::decode(&cursor.encode()).unwrap(), &cursor);
+                prop_assert!(!cursor.is_settled(cursor.floor()) && cursor.sent() >= cursor.floor());
+                prop_assert!((0..50).all(|offset| !(cursor.is_settled(offset) && cursor.retry(offset).is_some())));
+            }
+        }
+
+        #[test]
+        fn never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Some(first) = bytes.first_mut() { *first = VERSION; }
+            let _ = Cursor::decode(&bytes);
+        }
+    }
+}

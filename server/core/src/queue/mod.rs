@@ -1,0 +1,194 @@
+//! The queue: competing consumers over several cursors, merged in commit order.
+//!
+//! [`QueueMachine`] is given `now` and commands and returns plain values. What must survive a crash leaves it as
+//! [`SettleRecord`]s under a ticket; what depends on their being durable (a redelivery, a higher `sent` bound) waits until
+//! the ticket is [committed](QueueMachine::committed).
+
+mod machine;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use machine::QueueMachine;
+
+use crate::batch::DeadLetterReason;
+use crate::settle::SettleRecord;
+use crate::{CommitNo, LogId, Millis, Offset};
+
+/// Most headers of fresh messages in memory.
+pub const WINDOW_MAX: usize = 4_096;
+/// Most leased and retrying messages; above, no fresh messages until some settle.
+pub const UNSETTLED_MAX: usize = 100_000;
+/// How far ahead the `sent` bound is reserved.
+pub const SENT_AHEAD: u64 = 8_192;
+
+/// A consumer's number within its queue.
+pub type ConsumerId = u64;
+
+/// Names what goes to disk together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// Settings that the machine follows.
+#[derive(Debug, Clone)]
+pub struct QueueConfig {
+    /// How long a delivery is one consumer's, in ms.
+    pub lease_ms: u64,
+    /// The longest a delivery can be held with renewals, in ms.
+    pub max_lease_ms: u64,
+    /// Failures before a message is dead-lettered; 0: without end.
+    pub max_attempts: u32,
+    /// Backoff after the first failure, in ms.
+    pub min_backoff_ms: u64,
+    /// The longest backoff, in ms.
+    pub max_backoff_ms: u64,
+    /// By how much it grows with each failure.
+    pub multiplier: f64,
+}
+
+/// How much a consumer takes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Most unsettled messages.
+    pub messages: u32,
+    /// Most unsettled bytes; one message is always delivered.
+    pub bytes: u64,
+}
+
+/// Who prolongs a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseMode {
+    /// The broker, while the stream lives, up to the queue's `max_lease`.
+    Stream,
+    /// The consumer.
+    Timed,
+}
+
+/// How a consumer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It went away: a failure for all it held.
+    Lost,
+    /// The broker ended the stream: no failure.
+    BrokerEnded,
+}
+
+/// What a nack means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NackMode {
+    /// Not tried; no failure.
+    Release,
+    /// Tried and failed.
+    Retry,
+    /// Will never work.
+    Reject,
+}
+
+/// What became of one settlement; as the API's `SettleStatus`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettleStatus {
+    /// Done as asked.
+    Ok,
+    /// Settled before.
+    AlreadySettled,
+    /// The lease had ended.
+    LeaseLost,
+    /// The queue or the message is gone.
+    Gone,
+    /// Not an id of this broker.
+    Invalid,
+}
+
+/// A fresh message, as the merge offers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Its commit: the order of the queue.
+    pub commit: CommitNo,
+    /// Its log.
+    pub log: LogId,
+    /// Its place there.
+    pub offset: Offset,
+    /// Its size.
+    pub bytes: u32,
+}
+
+/// One delivery to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// To whom; 0 for a pull.
+    pub consumer: ConsumerId,
+    /// The log that holds the message.
+    pub log: LogId,
+    /// Its place there.
+    pub offset: Offset,
+    /// The delivery's number: never 0, unique while the machine lives.
+    pub delivery: u64,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// A message to be dead-lettered in the same commit as the records it comes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterOut {
+    /// The log that holds it.
+    pub log: LogId,
+    /// Its place there.
+    pub offset: Offset,
+    /// Why.
+    pub reason: DeadLetterReason,
+    /// How often it was delivered.
+    pub attempts: u32,
+    /// What the nack said.
+    pub description: String,
+}
+
+/// What has to be committed as one.
+#[derive(Debug)]
+pub struct Outbox {
+    /// To be given back when it is durable.
+    pub ticket: Ticket,
+    /// The progress.
+    pub records: Vec<SettleRecord>,
+    /// Messages given up.
+    pub dead_letters: Vec<DeadLetterOut>,
+}
+
+/// What a message in a queue is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    /// May be delivered now.
+    Ready,
+    /// With a consumer.
+    Unsettled,
+    /// Waiting for another attempt, until then.
+    BackingOff(Millis),
+    /// Done with, or never of this queue.
+    Settled,
+}
+
+/// Numbers; as the API's `QueueStats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Gauge: may be delivered now.
+    pub ready: i64,
+    /// Gauge: with consumers.
+    pub unsettled: i64,
+    /// Gauge: waiting for another attempt.
+    pub backing_off: i64,
+    /// Gauge.
+    pub consumers: i64,
+    /// Counter: deliveries.
+    pub delivered: i64,
+    /// Counter: deliveries with attempt > 1.
+    pub redelivered: i64,
+    /// Counter.
+    pub acked: i64,
+    /// Counter: RELEASE and RETRY.
+    pub nacked: i64,
+    /// Counter.
+    pub leases_lost: i64,
+    /// Counter: dead-lettered, or ended in a dead-letter queue, by REJECT.
+    pub rejected: i64,
+    /// Counter: dead-lettered after max_attempts.
+    pub exhausted: i64,
+}

@@ -1,0 +1,213 @@
+//! How a delivery ends: ack, nack, the end of a lease; and how a queue is emptied.
+
+use std::cmp::Reverse;
+
+use super::machine::{Key, QueueMachine, Waiting};
+use super::{DeadLetterOut, NackMode, SettleStatus};
+use crate::batch::DeadLetterReason;
+use crate::settle::{Progress, Retry};
+use crate::{LogId, Millis, Offset};
+
+impl QueueMachine {
+    /// Done. A late ack still settles, even while another consumer holds the message.
+    pub fn ack(&mut self, log: LogId, offset: Offset) -> SettleStatus {
+        let Some(source) = self.sources.get(&log) else { return SettleStatus::Gone };
+        if source.cursor.is_settled(offset) {
+            return SettleStatus::AlreadySettled;
+        }
+        self.stats.acked += 1;
+        self.settle((log, offset));
+        SettleStatus::Ok
+    }
+
+    /// Given back, or up.
+    pub fn nack(
+        &mut self,
+        (log, offset): (LogId, Offset),
+        delivery: u64,
+        mode: NackMode,
+        delay_ms: Option<u64>,
+        reason: &str,
+        now: Millis,
+    ) -> SettleStatus {
+        let key = (log, offset);
+        if let Err(status) = self.check_held(key, delivery) {
+            return status;
+        }
+        match mode {
+            NackMode::Release => {
+                self.stats.nacked += 1;
+                self.give_back(key, now.saturating_add(delay_ms.unwrap_or(0)));
+            }
+            NackMode::Retry => {
+                self.stats.nacked += 1;
+                self.fail(key, now, delay_ms, reason);
+            }
+            NackMode::Reject => self.give_up(key, DeadLetterReason::Rejected, reason),
+        }
+        SettleStatus::Ok
+    }
+
+    /// Prolongs a lease from now, by the queue's lease where `lease_ms` is none; never beyond `max_lease` over the whole
+    /// delivery.
+    pub fn extend(
+        &mut self,
+        log: LogId,
+        offset: Offset,
+        delivery: u64,
+        lease_ms: Option<u64>,
+        now: Millis,
+    ) -> SettleStatus {
+        let key = (log, offset);
+        if let Err(status) = self.check_held(key, delivery) {
+            return status;
+        }
+        let lease_ms = lease_ms.unwrap_or(self.config.lease_ms);
+        if let Some(held) = self.held.get_mut(&key) {
+            let latest = held.since.saturating_add(self.config.max_lease_ms);
+            held.lease_end = now.saturating_add(lease_ms).min(latest);
+            self.timers.push(Reverse((held.lease_end, key)));
+        }
+        SettleStatus::Ok
+    }
+
+    fn check_held(&self, (log, offset): Key, delivery: u64) -> Result<(), SettleStatus> {
+        let source = self.sources.get(&log).ok_or(SettleStatus::Gone)?;
+        if source.cursor.is_settled(offset) {
+            return Err(SettleStatus::AlreadySettled);
+        }
+        match self.held.get(&(log, offset)) {
+            Some(held) if held.delivery == delivery => Ok(()),
+            _ => Err(SettleStatus::LeaseLost),
+        }
+    }
+
+    /// Ends a message for good, wherever it is.
+    fn settle(&mut self, key: Key) {
+        let (log, offset) = key;
+        let item = self.let_go(key).map(|held| held.item).or_else(|| self.waiting.remove(&key).map(|w| w.item));
+        if item.is_none() {
+            self.remove_ready(key);
+        }
+        let change = Progress::Settled { from: offset, to: offset + 1 };
+        let Some(source) = self.sources.get_mut(&log) else { return };
+        source.cursor.apply(&change);
+        let below_floor = offset < source.cursor.floor();
+        self.record_floor(log);
+        if !below_floor {
+            self.push_record(log, change);
+        }
+    }
+
+    /// A late ack of a message that is ready again: rare, so the window is searched.
+    fn remove_ready(&mut self, (log, offset): Key) {
+        let place = self.ready.keys().find(|(_, of, at)| (*of, *at) == (log, offset)).copied();
+        if let Some(place) = place {
+            self.ready.remove(&place);
+        }
+    }
+
+    /// Back in its place without a failure.
+    pub(super) fn give_back(&mut self, key: Key, due: Millis) {
+        let Some(held) = self.let_go(key) else { return };
+        self.wait(key, Waiting { item: held.item, due, durable: false });
+    }
+
+    /// Tried and failed: comes again after a backoff, or is dead-lettered.
+    pub(super) fn fail(&mut self, key: Key, now: Millis, delay_ms: Option<u64>, reason: &str) {
+        let failures = match self.held.get_mut(&key) {
+            Some(held) => {
+                held.item.failures = held.item.failures.saturating_add(1);
+                held.item.failures
+            }
+            None => return,
+        };
+        if self.config.max_attempts > 0 && failures >= self.config.max_attempts {
+            return self.give_up(key, DeadLetterReason::MaxAttempts, reason);
+        }
+        let delay = delay_ms.unwrap_or_else(|| self.backoff(failures));
+        self.give_back(key, now.saturating_add(delay));
+    }
+
+    /// min x multiplier^(n-1), at most max, a fifth more or less at random.
+    fn backoff(&mut self, failures: u32) -> u64 {
+        let grown = self.config.min_backoff_ms as f64 * self.config.multiplier.powi(failures.saturating_sub(1) as i32);
+        let base = grown.min(self.config.max_backoff_ms as f64) as u64;
+        let spread = base / 5;
+        base - spread + self.random() % (2 * spread + 1)
+    }
+
+    fn give_up(&mut self, key: Key, reason: DeadLetterReason, description: &str) {
+        let Some(held) = self.held.get(&key) else { return };
+        let attempts = held.item.attempts;
+        match reason {
+            DeadLetterReason::Rejected => self.stats.rejected += 1,
+            DeadLetterReason::MaxAttempts => self.stats.exhausted += 1,
+        }
+        let description = description.to_owned();
+        self.dead_letters.push(DeadLetterOut { log: key.0, offset: key.1, reason, attempts, description });
+        self.settle(key);
+    }
+
+    /// Writes down how a message that was given back stands. It goes out again only once that is durable.
+    fn wait(&mut self, key: Key, waiting: Waiting) {
+        let item = waiting.item;
+        let state = Retry { attempts: item.attempts, failures: item.failures, not_before_ms: waiting.due };
+        let change = Progress::Retry { offset: key.1, state };
+        if let Some(source) = self.sources.get_mut(&key.0) {
+            source.cursor.apply(&change);
+        }
+        self.push_record(key.0, change);
+        self.waiting.insert(key, waiting);
+        self.await_release(key);
+    }
+
+    /// Ends leases and backoffs whose time has come.
+    pub fn tick(&mut self, now: Millis) {
+        while let Some(&Reverse((due, key))) = self.timers.peek() {
+            if due > now {
+                return;
+            }
+            self.timers.pop();
+            if let Some(held) = self.held.get(&key) {
+                if held.lease_end <= now {
+                    self.stats.leases_lost += 1;
+                    self.fail(key, now, None, "the lease ended");
+                }
+            } else if let Some(waiting) = self.waiting.get(&key).copied()
+                && waiting.durable
+                && waiting.due <= now
+            {
+                self.waiting.remove(&key);
+                self.make_ready(key, waiting.item);
+            }
+        }
+    }
+
+    /// When [`tick`](Self::tick) has something to do next.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Millis> {
+        self.timers.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Settles all that waits below `end`, but for what consumers hold; how many were in memory.
+    pub fn purge(&mut self, log: LogId, end: Offset) {
+        let mut held: Vec<Offset> = self.held.keys().filter(|(of, _)| *of == log).map(|(_, offset)| *offset).collect();
+        held.sort_unstable();
+        self.ready.retain(|(_, of, offset), _| *of != log || *offset >= end);
+        self.waiting.retain(|(of, offset), _| *of != log || *offset >= end);
+        let Some(source) = self.sources.get(&log) else { return };
+        let mut from = source.cursor.floor();
+        for upto in held.into_iter().filter(|offset| *offset < end).chain([end]) {
+            if from < upto {
+                let change = Progress::Settled { from, to: upto };
+                if let Some(source) = self.sources.get_mut(&log) {
+                    source.cursor.apply(&change);
+                }
+                self.push_record(log, change);
+            }
+            from = upto.max(from) + 1;
+        }
+        self.passed(log, end);
+    }
+}

@@ -1,0 +1,365 @@
+//! The machine against a naive model that shares no code with it: plain maps of what a broker owes for each message.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::QueueId;
+use crate::cursor::Cursor;
+
+const LOGS: [LogId; 2] = [LogId(10), LogId(11)];
+const MAX_ATTEMPTS: u32 = 4;
+
+/// A small deterministic generator (splitmix64, Steele et al. 2014).
+struct Seeded(u64);
+
+impl Seeded {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
+/// What is owed for one message.
+#[derive(Default, Clone, Debug)]
+struct Owed {
+    deliveries: u32,
+    failures_max: u32,
+    acked: bool,
+    dead: bool,
+}
+
+struct World {
+    seed: Seeded,
+    now: Millis,
+    machine: QueueMachine,
+    /// On disk: the cursors as the committed records make them.
+    disk: BTreeMap<LogId, Cursor>,
+    /// Published: (commit, log, offset, matches).
+    published: Vec<(CommitNo, LogId, Offset, bool)>,
+    offered: usize,
+    committing: Vec<(Outbox, Vec<(LogId, Offset)>)>,
+    acks_taken: Vec<(LogId, Offset)>,
+    owed: BTreeMap<(LogId, Offset), Owed>,
+    held: Vec<Assignment>,
+    consumers: Vec<ConsumerId>,
+    crashed: bool,
+}
+
+fn config() -> QueueConfig {
+    QueueConfig {
+        lease_ms: 1_000,
+        max_lease_ms: 5_000,
+        max_attempts: MAX_ATTEMPTS,
+        min_backoff_ms: 10,
+        max_backoff_ms: 100,
+        multiplier: 2.0,
+    }
+}
+
+fn machine(disk: &BTreeMap<LogId, Cursor>, unclean: bool) -> QueueMachine {
+    let mut machine = QueueMachine::new(QueueId(1), config(), 7);
+    for log in LOGS {
+        machine.add_source(log, disk.get(&log).cloned().unwrap_or_default(), unclean);
+    }
+    machine
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let disk = BTreeMap::new();
+        Self {
+            seed: Seeded(seed),
+            now: 1_000_000,
+            machine: machine(&disk, false),
+            disk,
+            published: Vec::new(),
+            offered: 0,
+            committing: Vec::new(),
+            acks_taken: Vec::new(),
+            owed: BTreeMap::new(),
+            held: Vec::new(),
+            consumers: Vec::new(),
+            crashed: false,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.seed.below(14) {
+            0 | 1 => self.publish(),
+            2 | 3 => self.offer(),
+            4 => self.come(),
+            5 => self.go(),
+            6 | 7 => self.deliver(),
+            8 | 9 => self.ack(),
+            10 => self.nack(),
+            11 => self.commit(),
+            12 => self.pass_time(),
+            _ if self.seed.below(6) == 0 => self.crash(),
+            _ => self.pull(),
+        }
+    }
+
+    fn publish(&mut self) {
+        let log = LOGS[self.seed.below(2) as usize];
+        let offset = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+        let commit = CommitNo(self.published.len() as u64 + 1);
+        let matches = self.seed.below(4) > 0;
+        self.published.push((commit, log, offset, matches));
+        if matches {
+            self.owed.insert((log, offset), Owed::default());
+        }
+    }
+
+    fn offer(&mut self) {
+        while self.offered < self.published.len() && self.machine.room() > 0 {
+            let (commit, log, offset, matches) = self.published[self.offered];
+            self.offered += 1;
+            if matches {
+                self.machine.offer(Entry { commit, log, offset, bytes: 10 });
+            } else {
+                self.machine.passed(log, offset + 1);
+            }
+        }
+    }
+
+    fn come(&mut self) {
+        let window = Window { messages: 1 + self.seed.below(5) as u32, bytes: 5 + self.seed.below(40) };
+        let mode = if self.seed.below(2) == 0 { LeaseMode::Stream } else { LeaseMode::Timed };
+        self.consumers.push(self.machine.add_consumer(window, 1_000, mode));
+    }
+
+    fn go(&mut self) {
+        let Some(index) = self.any(self.consumers.len()) else { return };
+        let consumer = self.consumers.swap_remove(index);
+        let lost = self.seed.below(2) == 0;
+        for assignment in self.held.iter().filter(|held| held.consumer == consumer && lost) {
+            self.owed.get_mut(&(assignment.log, assignment.offset)).unwrap().failures_max += 1;
+        }
+        self.machine.remove_consumer(consumer, if lost { End::Lost } else { End::BrokerEnded }, self.now);
+    }
+
+    fn deliver(&mut self) {
+        let mut out = Vec::new();
+        self.machine.deliver(self.now, &mut out);
+        assert!(out.iter().all(|assignment| self.consumers.contains(&assignment.consumer)));
+        self.sent(out);
+    }
+
+    fn pull(&mut self) {
+        let mut out = Vec::new();
+        self.machine.pull(3, 25, 500, self.now, &mut out);
+        assert!(out.len() <= 3);
+        self.sent(out);
+    }
+
+    fn sent(&mut self, out: Vec<Assignment>) {
+        for assignment in out {
+            let owed = self.owed.get_mut(&(assignment.log, assignment.offset)).expect("only what matches is delivered");
+            assert!(!owed.acked, "an acked message came back: {assignment:?}");
+            assert!(!owed.dead, "a dead letter came back: {assignment:?}");
+            owed.deliveries += 1;
+            assert!(owed.deliveries == 1 || assignment.attempt > 1, "a duplicate does not say so: {assignment:?}");
+            assert!(self.crashed || assignment.attempt == owed.deliveries, "without a crash attempts are exact");
+            self.held.push(assignment);
+        }
+    }
+
+    fn any(&mut self, len: usize) -> Option<usize> {
+        (len > 0).then(|| self.seed.below(len as u64) as usize)
+    }
+
+    fn ack(&mut self) {
+        let Some(index) = self.any(self.held.len()) else { return };
+        let held = self.held.swap_remove(index);
+        match self.machine.ack(held.log, held.offset) {
+            SettleStatus::Ok => self.acks_taken.push((held.log, held.offset)),
+            SettleStatus::AlreadySettled => {}
+            other => panic!("an ack got {other:?}"),
+        }
+    }
+
+    fn nack(&mut self) {
+        let Some(index) = self.any(self.held.len()) else { return };
+        let held = self.held.swap_remove(index);
+        let mode = [NackMode::Release, NackMode::Retry, NackMode::Reject][self.seed.below(3) as usize];
+        let status = self.machine.nack((held.log, held.offset), held.delivery, mode, None, "no", self.now);
+        if status == SettleStatus::Ok && mode == NackMode::Retry {
+            self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
+        }
+    }
+
+    /// Takes what is to be committed; with luck some of it reaches the disk.
+    fn commit(&mut self) {
+        if let Some(outbox) = self.machine.take_outbox() {
+            self.committing.push((outbox, std::mem::take(&mut self.acks_taken)));
+        }
+        for _ in 0..self.seed.below(3) {
+            self.reach_disk();
+        }
+    }
+
+    fn reach_disk(&mut self) {
+        if self.committing.is_empty() {
+            return;
+        }
+        let (outbox, acks) = self.committing.remove(0);
+        for record in &outbox.records {
+            self.disk.entry(record.log).or_default().apply(&record.change);
+        }
+        for letter in &outbox.dead_letters {
+            let owed = self.owed.get_mut(&(letter.log, letter.offset)).unwrap();
+            assert!(!owed.acked && !owed.dead, "given up twice, or after its ack: {letter:?}");
+            if letter.reason == DeadLetterReason::MaxAttempts {
+                assert!(owed.failures_max >= MAX_ATTEMPTS, "given up after {} failures", owed.failures_max);
+            }
+            owed.dead = true;
+        }
+        for key in acks {
+            self.owed.get_mut(&key).unwrap().acked = true;
+        }
+        self.machine.committed(outbox.ticket, self.now);
+    }
+
+    fn pass_time(&mut self) {
+        self.now += self.seed.below(2_000);
+        // Any lease may have ended: a failure that the model cannot see is allowed for.
+        for held in &self.held {
+            self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
+        }
+        self.machine.tick(self.now);
+    }
+
+    /// What is not on disk is gone.
+    fn crash(&mut self) {
+        self.committing.clear();
+        self.acks_taken.clear();
+        self.held.clear();
+        self.consumers.clear();
+        self.crashed = true;
+        self.machine = machine(&self.disk, true);
+        self.offered = 0;
+    }
+
+    /// In the end everything that matched is acked or dead, and nothing else is.
+    fn drain(&mut self) {
+        self.consumers.push(self.machine.add_consumer(
+            Window { messages: 50, bytes: 1 << 20 },
+            1_000,
+            LeaseMode::Stream,
+        ));
+        for _ in 0..100 {
+            self.now += 10_000;
+            for held in &self.held {
+                self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
+            }
+            self.machine.tick(self.now);
+            self.offer();
+            self.deliver();
+            while !self.held.is_empty() {
+                self.ack();
+            }
+            self.commit();
+            while !self.committing.is_empty() {
+                self.reach_disk();
+            }
+        }
+        let left: Vec<_> = self.owed.iter().filter(|(_, owed)| !owed.acked && !owed.dead).collect();
+        assert!(left.is_empty(), "lost: {left:?}");
+        let stats = self.machine.stats();
+        assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
+        for log in LOGS {
+            let end = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+            let open: BTreeSet<u64> = (0..end).filter(|o| !self.machine.cursor(log).unwrap().is_settled(*o)).collect();
+            assert!(open.is_empty(), "never settled: {open:?}");
+        }
+    }
+}
+
+#[test]
+fn random_histories_keep_every_promise() {
+    for seed in 0..4_000 {
+        let mut world = World::new(seed);
+        for _ in 0..150 {
+            world.step();
+        }
+        world.drain();
+    }
+}
+
+fn one_message() -> (QueueMachine, Assignment) {
+    let mut machine = machine(&BTreeMap::new(), false);
+    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10 });
+    machine.add_consumer(Window { messages: 1, bytes: 100 }, 1_000, LeaseMode::Timed);
+    let mut out = Vec::new();
+    machine.deliver(0, &mut out);
+    assert!(out.is_empty(), "nothing goes out before the bound is durable");
+    let outbox = machine.take_outbox().unwrap();
+    machine.committed(outbox.ticket, 0);
+    machine.deliver(0, &mut out);
+    let assignment = out[0];
+    (machine, assignment)
+}
+
+#[test]
+fn a_failure_is_durable_before_the_message_goes_out_again() {
+    let (mut machine, held) = one_message();
+    let key = (held.log, held.offset);
+    assert_eq!(machine.nack(key, held.delivery, NackMode::Retry, Some(0), "", 0), SettleStatus::Ok);
+    let mut out = Vec::new();
+    machine.tick(10);
+    machine.deliver(10, &mut out);
+    assert!(out.is_empty());
+    let outbox = machine.take_outbox().unwrap();
+    machine.committed(outbox.ticket, 10);
+    machine.deliver(10, &mut out);
+    assert_eq!((out.len(), out[0].attempt), (1, 2));
+}
+
+#[test]
+fn a_late_nack_does_nothing_and_a_late_ack_settles() {
+    let (mut machine, held) = one_message();
+    machine.tick(1_000);
+    let key = (held.log, held.offset);
+    assert_eq!(machine.nack(key, held.delivery, NackMode::Reject, None, "", 1_000), SettleStatus::LeaseLost);
+    assert_eq!(machine.extend(held.log, held.offset, held.delivery, None, 1_000), SettleStatus::LeaseLost);
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Ok);
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::AlreadySettled);
+    assert_eq!(machine.stats().backing_off, 0);
+}
+
+#[test]
+fn a_lease_can_be_prolonged_up_to_the_longest() {
+    let (mut machine, held) = one_message();
+    assert_eq!(machine.extend(held.log, held.offset, held.delivery, Some(100_000), 900), SettleStatus::Ok);
+    machine.tick(4_999);
+    assert_eq!(machine.stats().unsettled, 1);
+    machine.tick(5_000);
+    assert_eq!(machine.stats().leases_lost, 1);
+}
+
+#[test]
+fn a_busy_consumer_does_not_hoard() {
+    let (mut machine, _) = one_message();
+    let second = machine.add_consumer(Window { messages: 10, bytes: 1_000 }, 1_000, LeaseMode::Stream);
+    for offset in 1..4 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+    }
+    let mut out = Vec::new();
+    machine.deliver(0, &mut out);
+    assert_eq!(out.iter().map(|a| a.consumer).collect::<Vec<_>>(), vec![second; 3]);
+}
+
+#[test]
+fn purge_settles_what_waits_but_not_what_is_held() {
+    let (mut machine, held) = one_message();
+    for offset in 1..4 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+    }
+    machine.purge(LOGS[0], 4);
+    assert_eq!((machine.stats().ready, machine.stats().unsettled), (0, 1));
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Ok);
+    assert_eq!(machine.cursor(LOGS[0]).unwrap().floor(), 4);
+}
