@@ -1,3 +1,26 @@
-//! See Cargo.toml.
+//! `ferrymq`: the broker, and the commands a person types.
 
-fn main() {}
+mod args;
+mod commands;
+mod failure;
+mod json;
+mod output;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure, json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

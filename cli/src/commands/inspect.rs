@@ -1,0 +1,109 @@
+//! `ferrymq peek`, `purge`, `stats` and `status`.
+
+use ferrymq_client::v1::{
+    PeekRequest, PeekedMessage, PurgeRequest, QueueStats, TopicStats, peek_request, purge_request,
+};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::Context;
+use crate::args::{PeekArgs, PurgeArgs, StatsArgs};
+use crate::failure::Failure;
+use crate::{json, output};
+
+/// Shows messages without taking them.
+pub async fn peek(args: PeekArgs, context: &Context) -> Result<(), Failure> {
+    let source = match (args.queue, args.topic) {
+        (Some(queue), _) => Some(peek_request::Source::Queue(queue)),
+        (None, topic) => topic.map(peek_request::Source::Topic),
+    };
+    let request = PeekRequest { source, page_size: args.count, ..PeekRequest::default() };
+    let response = context.client.peek(request).await?;
+    if context.json {
+        for message in &response.messages {
+            output::value(&json::of("PeekedMessage", message), true)?;
+        }
+        return Ok(());
+    }
+    let rows: Vec<_> = response.messages.iter().map(row).collect();
+    Ok(output::table(&["STATE", "ATTEMPT", "KEY", "BYTES", "PAYLOAD"], &rows)?)
+}
+
+fn row(peeked: &PeekedMessage) -> Vec<String> {
+    let delivery = peeked.delivery.clone().unwrap_or_default();
+    let message = delivery.message.unwrap_or_default();
+    let state = peeked.state().as_str_name().trim_start_matches("MESSAGE_STATE_").to_lowercase();
+    let text = String::from_utf8_lossy(&message.payload);
+    // Control characters in a payload are not for a terminal.
+    let payload = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    vec![state, delivery.attempt.to_string(), message.routing_key, peeked.payload_bytes.to_string(), payload]
+}
+
+/// Drops what waits.
+pub async fn purge(args: PurgeArgs, context: &Context) -> Result<(), Failure> {
+    if !args.yes {
+        return Err(Failure::usage("this drops messages for good").hint("add --yes if that is what you want"));
+    }
+    let target = match (args.queue, args.topic) {
+        (Some(queue), _) => Some(purge_request::Target::Queue(queue)),
+        (None, topic) => topic.map(purge_request::Target::Topic),
+    };
+    let messages = context.client.purge(PurgeRequest { target }).await?;
+    if context.json {
+        output::value(&serde_json::json!({ "messages": messages }), true)?;
+    } else {
+        output::note(&format!("{messages} messages dropped"));
+    }
+    Ok(())
+}
+
+/// Numbers.
+pub async fn stats(args: StatsArgs, context: &Context) -> Result<(), Failure> {
+    let response = context.client.stats(args.topics, args.queues).await?;
+    if context.json {
+        return Ok(output::value(&json::of("GetStatsResponse", &response), true)?);
+    }
+    let broker = response.broker.unwrap_or_default();
+    output::value(&json::of("BrokerStats", &broker), false)?;
+    let mut topics: Vec<_> = response.topics.iter().map(|(name, stats)| topic_row(name, stats)).collect();
+    topics.sort();
+    if !topics.is_empty() {
+        output::table(&["TOPIC", "MESSAGES", "BYTES", "QUEUES", "PUBLISHED", "UNROUTABLE"], &topics)?;
+    }
+    let mut queues: Vec<_> = response.queues.iter().map(|(name, stats)| queue_row(name, stats)).collect();
+    queues.sort();
+    if !queues.is_empty() {
+        let headings = ["QUEUE", "READY", "UNSETTLED", "BACKING OFF", "CONSUMERS", "ACKED", "REJECTED"];
+        output::table(&headings, &queues)?;
+    }
+    Ok(())
+}
+
+fn topic_row(name: &str, stats: &TopicStats) -> Vec<String> {
+    let numbers = [stats.messages, stats.bytes, stats.queues, stats.published, stats.unroutable];
+    std::iter::once(name.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
+}
+
+fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
+    let numbers = [stats.ready, stats.unsettled, stats.backing_off, stats.consumers, stats.acked, stats.rejected];
+    std::iter::once(name.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
+}
+
+/// Health and facts; fails if the broker does not serve.
+pub async fn status(context: &Context, url: &str) -> Result<(), Failure> {
+    let mut health = HealthClient::new(context.client.channel());
+    let health = health.check(HealthCheckRequest { service: String::new() }).await;
+    let health = health.map_err(ferrymq_client::Error::from)?.into_inner().status();
+    let info = context.client.server_info().await?;
+    let mut value = json::of("GetServerInfoResponse", &info);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("url".into(), url.into());
+        fields.insert("health".into(), health.as_str_name().into());
+    }
+    output::value(&value, context.json)?;
+    if health == ServingStatus::Serving {
+        return Ok(());
+    }
+    Err(Failure::unavailable("the broker does not serve").hint("its log says why"))
+}

@@ -1,0 +1,69 @@
+//! One file for each kind of command.
+
+mod binding;
+mod inspect;
+mod publish;
+mod queue;
+mod subscribe;
+mod topic;
+
+use ferrymq_client::v1::log_point::At;
+use ferrymq_client::v1::{LogEdge, LogPoint};
+use ferrymq_client::{Client, Destination};
+
+use crate::args::{Cli, Command, Edge};
+use crate::failure::Failure;
+
+/// What a command works with.
+pub struct Context {
+    pub client: Client,
+    pub json: bool,
+}
+
+/// Runs what was typed.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let done = runtime.block_on(dispatch(cli));
+    // A thread may still be reading stdin: it has nothing left to say.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let client = Client::connect(cli.url.clone()).await?;
+    let context = Context { client, json: cli.json };
+    match call(cli.command, &context, &cli.url).await {
+        Err(failure) => Err(failure.with_suggestion(&context.client).await),
+        done => done,
+    }
+}
+
+async fn call(command: Command, context: &Context, url: &str) -> Result<(), Failure> {
+    match command {
+        Command::Topic(command) => topic::run(command, context).await,
+        Command::Queue(command) => queue::run(command, context).await,
+        Command::Binding(command) => binding::run(command, context).await,
+        Command::Publish(args) => {
+            let destination = Destination::Topic(args.destination.clone());
+            publish::run(args, destination, context).await
+        }
+        Command::Send(args) => {
+            let destination = Destination::Queue(args.destination.clone());
+            publish::run(args, destination, context).await
+        }
+        Command::Subscribe(args) => subscribe::run(args, context).await,
+        Command::Peek(args) => inspect::peek(args, context).await,
+        Command::Purge(args) => inspect::purge(args, context).await,
+        Command::Stats(args) => inspect::stats(args, context).await,
+        Command::Status => inspect::status(context, url).await,
+    }
+}
+
+/// The same on the wire.
+pub fn log_point(edge: Edge) -> LogPoint {
+    let edge = match edge {
+        Edge::Earliest => LogEdge::Earliest,
+        Edge::Latest => LogEdge::Latest,
+    };
+    LogPoint { at: Some(At::Edge(edge.into())) }
+}

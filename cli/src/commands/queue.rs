@@ -1,0 +1,73 @@
+//! `ferrymq queue`.
+
+use ferrymq_client::v1::dead_letter_policy::Target;
+use ferrymq_client::v1::{Binding, DeadLetterPolicy, Queue, RetryPolicy};
+
+use super::Context;
+use crate::args::{QueueArgs, QueueCommand};
+use crate::failure::Failure;
+use crate::{json, output, values};
+
+/// Runs one of them.
+pub async fn run(command: QueueCommand, context: &Context) -> Result<(), Failure> {
+    match command {
+        QueueCommand::Create(args) => create(args, context).await,
+        QueueCommand::Get(which) => {
+            let queue = context.client.get_queue(which.name).await?;
+            Ok(output::value(&json::of("Queue", &queue), context.json)?)
+        }
+        QueueCommand::List(which) => list(&which.prefix, context).await,
+        QueueCommand::Delete(which) => {
+            let response = context.client.delete_queue(&which.name, which.force).await?;
+            let dropped = response.messages_dropped;
+            output::note(&format!("queue `{}` deleted with {dropped} messages", which.name));
+            Ok(())
+        }
+    }
+}
+
+async fn create(args: QueueArgs, context: &Context) -> Result<(), Failure> {
+    let binding = args.topic.clone().map(|topic| Binding {
+        topic,
+        pattern: args.pattern.clone().unwrap_or_default(),
+        ..Binding::default()
+    });
+    let response = context.client.create_queue(settings(args), binding.into_iter().collect()).await?;
+    let queue = response.queue.unwrap_or_default();
+    if context.json {
+        output::value(&json::of("Queue", &queue), true)?;
+    }
+    let how = if response.created { "created" } else { "was there already, the same" };
+    output::note(&format!("queue `{}` {how}", queue.name));
+    Ok(())
+}
+
+fn settings(args: QueueArgs) -> Queue {
+    let retry = args.max_attempts.is_some() || args.min_backoff.is_some() || args.max_backoff.is_some();
+    Queue {
+        name: args.name,
+        lease: args.lease.map(values::wire),
+        retry: retry.then(|| RetryPolicy {
+            max_attempts: args.max_attempts,
+            min_backoff: args.min_backoff.map(values::wire),
+            max_backoff: args.max_backoff.map(values::wire),
+            multiplier: 0.0,
+        }),
+        dead_letter: args
+            .dead_letter_queue
+            .map(|queue| DeadLetterPolicy { target: Some(Target::Queue(queue)), expired: false }),
+        ..Queue::default()
+    }
+}
+
+async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
+    let queues = context.client.list_queues(prefix).await?;
+    if context.json {
+        for queue in &queues {
+            output::value(&json::of("Queue", queue), true)?;
+        }
+        return Ok(());
+    }
+    let rows: Vec<_> = queues.into_iter().map(|queue| vec![queue.name]).collect();
+    Ok(output::table(&["QUEUE"], &rows)?)
+}

@@ -1,0 +1,132 @@
+//! What a person or a script gets to read. Results go to stdout, everything about them to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Prints `error: ...` and the fix to stderr, or the same as one JSON object.
+pub fn failure(failure: &Failure, as_json: bool) {
+    if as_json {
+        eprintln!("{}", failure_json(failure));
+        return;
+    }
+    eprintln!("{} {failure}", paint(Colour::Red, "error:", io::stderr().is_terminal()));
+    if let Some(fix) = failure.fix() {
+        eprintln!("  {fix}");
+    }
+}
+
+fn failure_json(failure: &Failure) -> Value {
+    let reason = failure.rpc().map(|error| error.reason().as_str_name().trim_start_matches("ERROR_REASON_"));
+    json!({
+        "error": failure.to_string(),
+        "hint": failure.fix(),
+        "reason": reason,
+        "exit_code": failure.exit_code(),
+    })
+}
+
+/// Prints one value: a line of JSON, or `key: value` lines.
+pub fn value(value: &Value, as_json: bool) -> io::Result<()> {
+    let mut text = String::new();
+    if as_json {
+        text = format!("{value}\n");
+    } else {
+        indent(value, 0, &mut text);
+    }
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// Prints a table for people: columns as wide as their widest cell.
+pub fn table(headings: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let widths: Vec<usize> = (0..headings.len())
+        .map(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.chain([headings[column].len()]).max().unwrap_or(0)
+        })
+        .collect();
+    let mut out = io::stdout().lock();
+    let bold = io::stdout().is_terminal();
+    let heading = aligned(headings.iter().copied(), &widths);
+    writeln!(out, "{}", paint(Colour::Bold, &heading, bold))?;
+    for row in rows {
+        writeln!(out, "{}", aligned(row.iter().map(String::as_str), &widths))?;
+    }
+    Ok(())
+}
+
+/// Says something about the work, to stderr.
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Colours for terminals.
+#[derive(Clone, Copy)]
+pub enum Colour {
+    Red,
+    Bold,
+    Dim,
+}
+
+/// `text` in `colour`, if it goes to a terminal that wants colours.
+pub fn paint(colour: Colour, text: &str, is_terminal: bool) -> String {
+    if !is_terminal || std::env::var_os("NO_COLOR").is_some() {
+        return text.to_owned();
+    }
+    let code = match colour {
+        Colour::Red => 31,
+        Colour::Bold => 1,
+        Colour::Dim => 2,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {
+    let cells: Vec<String> = cells.zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    cells.join("  ").trim_end().to_owned()
+}
+
+fn indent(value: &Value, depth: usize, text: &mut String) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| field(key, value, depth, text)),
+        Value::Array(items) => items.iter().for_each(|item| field("-", item, depth, text)),
+        scalar => text.push_str(&format!("{:depth$}{}\n", "", plain(scalar), depth = depth * 2)),
+    }
+}
+
+fn field(key: &str, value: &Value, depth: usize, text: &mut String) {
+    let colon = if key == "-" { "" } else { ":" };
+    let margin = " ".repeat(depth * 2);
+    if value.is_object() || value.is_array() {
+        text.push_str(&format!("{margin}{key}{colon}\n"));
+        indent(value, depth + 1, text);
+    } else {
+        text.push_str(&format!("{margin}{key}{colon} {}\n", plain(value)));
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_indented_lines() {
+        let mut text = String::new();
+        indent(&json!({"name": "q", "retry": {"max_attempts": 3}, "bindings": [{"topic": "t"}]}), 0, &mut text);
+        assert_eq!(text, "bindings:\n  -\n    topic: t\nname: q\nretry:\n  max_attempts: 3\n");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        assert_eq!(paint(Colour::Red, "x", false), "x");
+    }
+}
