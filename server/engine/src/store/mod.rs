@@ -1,0 +1,384 @@
+//! The store: logs of batches, values and cursors, written once above a log of frames.
+//!
+//! A commit is a list of operations in one frame. What the store knows lives in memory, is written through the frame log
+//! as a state image now and then, and is made anew from the newest image and the frames after it. See
+//! `docs/storage-format.md`.
+
+mod cache;
+mod op;
+mod read;
+mod recover;
+mod state;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+use ferrymq_core::codec::Malformed;
+use ferrymq_core::cursor::Cursor;
+use ferrymq_core::settle::{self, SettleRecord};
+use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
+
+use crate::frame_log::{FrameLog, LogError, Space};
+use cache::Cache;
+use state::State;
+
+pub use op::Op;
+
+/// The log of settlements: an append to it carries a list of settle records, its count is their number.
+pub const SETTLE_LOG: LogId = LogId(1);
+
+/// The key of all cursors of a queue: deleting it ends them. Nothing can be put there.
+#[must_use]
+pub fn queue_key(queue: QueueId) -> Bytes {
+    Bytes::from([b"\0c".as_slice(), &queue.0.to_be_bytes()].concat())
+}
+
+fn queue_of_key(key: &[u8]) -> Option<QueueId> {
+    let id = key.strip_prefix(b"\0c")?;
+    Some(QueueId(u64::from_be_bytes(id.try_into().ok()?)))
+}
+
+/// Settings of a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Where the state is kept as well, to open faster; none: in the frame log alone.
+    pub state_dir: Option<PathBuf>,
+    /// Most bytes of newest batches kept in memory.
+    pub cache_bytes_max: usize,
+    /// A state image is written after so many bytes of frames.
+    pub checkpoint_every_bytes: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self { state_dir: None, cache_bytes_max: 64 << 20, checkpoint_every_bytes: 64 << 20 }
+    }
+}
+
+/// Why an operation on the store failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The frame log's failure.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A frame is not what it should be.
+    #[error("commit {commit}: {what}")]
+    Malformed {
+        /// The frame.
+        commit: u64,
+        /// What is wrong with it.
+        what: Malformed,
+    },
+    /// An append that does not begin at its log's end. Nothing was written.
+    #[error("log {}: an append at {base}, but the log ends at {end}", log.0)]
+    NotAtEnd {
+        /// The log.
+        log: LogId,
+        /// Where the append would begin.
+        base: Offset,
+        /// Where the log ends.
+        end: Offset,
+    },
+    /// The commit cannot be: what it holds is malformed. Nothing was written.
+    #[error("the commit is refused: {0}")]
+    Refused(&'static str),
+    /// The commit is larger than the frame log takes. Nothing was written.
+    #[error("a commit of {bytes} bytes is above the limit of {bytes_max}")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// The most.
+        bytes_max: usize,
+    },
+    /// The frames do not reach back to what a recovery needs.
+    #[error("the frames begin after commit {0}, and no whole state image is there")]
+    Incomplete(u64),
+}
+
+/// A batch as it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    /// Its log.
+    pub log: LogId,
+    /// Offset of its first record.
+    pub base: Offset,
+    /// Records in it.
+    pub count: u32,
+    /// The commit it was appended with.
+    pub commit: CommitNo,
+    /// What was appended.
+    pub bytes: Bytes,
+}
+
+/// Numbers about a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Commits since it was opened.
+    pub commits: u64,
+    /// State images written since it was opened.
+    pub checkpoints: u64,
+    /// Bytes of batches copied to free space since it was opened.
+    pub copied_bytes: u64,
+    /// Bytes of batches that are kept.
+    pub live_bytes: u64,
+    /// Frames that are kept.
+    pub frames: u64,
+    /// Batches in the index.
+    pub batches: u64,
+    /// Bytes in the cache.
+    pub cache_bytes: u64,
+    /// Batches that were read from the cache.
+    pub cache_hits: u64,
+    /// Batches that were read from the frame log.
+    pub cache_misses: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    commits: AtomicU64,
+    checkpoints: AtomicU64,
+    copied_bytes: AtomicU64,
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
+}
+
+/// What only the one who appends may touch.
+struct Writer {
+    /// The newest commit that the store wrote or read.
+    newest: CommitNo,
+    /// The newest whole state image.
+    image: CommitNo,
+    /// The last commit in it.
+    image_includes: CommitNo,
+    /// Bytes of frames since it began.
+    since_image: u64,
+}
+
+struct Inner {
+    frames: Arc<dyn FrameLog>,
+    options: StoreOptions,
+    state: RwLock<State>,
+    cache: Mutex<Cache>,
+    writer: tokio::sync::Mutex<Writer>,
+    /// Held while a state image is written: one at a time.
+    imaging: tokio::sync::Mutex<()>,
+    image_due: AtomicBool,
+    counters: Counters,
+    unclean: bool,
+}
+
+/// A handle to the store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+impl Store {
+    /// Opens the store over `frames`: all that they hold is there again.
+    ///
+    /// # Errors
+    /// If frames cannot be read, are damaged or do not follow each other.
+    pub async fn open(frames: Arc<dyn FrameLog>, options: StoreOptions) -> Result<Self, StoreError> {
+        let found = recover::recover(&*frames).await?;
+        let inner = Inner {
+            cache: Mutex::new(Cache::new(options.cache_bytes_max)),
+            state: RwLock::new(found.state),
+            writer: tokio::sync::Mutex::new(found.writer),
+            imaging: tokio::sync::Mutex::default(),
+            image_due: AtomicBool::new(false),
+            counters: Counters::default(),
+            unclean: found.unclean,
+            frames,
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes `ops` as one frame and answers once they are durable and applied. All of them or none.
+    ///
+    /// `reserve` commits (settlements, deletes) may use the space kept for them when the log is full. Dropping the
+    /// future before it answers leaves the store unable to write.
+    ///
+    /// # Errors
+    /// [`LogError::Full`] and what is refused leave the store as it was; after any other failure it writes no more.
+    pub async fn commit(&self, ops: Vec<Op>, reserve: bool) -> Result<CommitNo, StoreError> {
+        let inner = &*self.inner;
+        let mut writer = inner.writer.lock().await;
+        let settles = inner.check(&ops)?;
+        let parts = op::encode(writer.image, &ops, |log, base| inner.order_of(log, base));
+        let changes = op::changes(&parts).map_err(|what| StoreError::Refused(what.0))?;
+        let (commit, written) = inner.append(&mut writer, parts, reserve).await?;
+        inner.keep(commit, &ops);
+        inner.state_mut().apply(commit, &changes, &settles, written);
+        inner.counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(commit)
+    }
+
+    /// The offset after a log's last record; 0 for a log that never was.
+    #[must_use]
+    pub fn end(&self, log: LogId) -> Offset {
+        self.inner.state().logs.get(&log).map_or(0, |state| state.end)
+    }
+
+    /// The first offset that a log may still hold.
+    #[must_use]
+    pub fn first(&self, log: LogId) -> Offset {
+        self.inner.state().logs.get(&log).map_or(0, |state| state.first)
+    }
+
+    /// Bytes of a log's batches that are kept.
+    #[must_use]
+    pub fn bytes(&self, log: LogId) -> u64 {
+        self.inner.state().logs.get(&log).map_or(0, |state| state.bytes)
+    }
+
+    /// The newest commit whose effects can be read: nothing earlier is missing.
+    #[must_use]
+    pub fn visible(&self) -> CommitNo {
+        self.inner.state().applied
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Bytes> {
+        self.inner.state().values.get(key).cloned()
+    }
+
+    /// All keys that begin with `prefix`, in order, with their values.
+    #[must_use]
+    pub fn scan(&self, prefix: &[u8]) -> Vec<(Bytes, Bytes)> {
+        let state = self.inner.state();
+        let from = state.values.range(Bytes::copy_from_slice(prefix)..);
+        from.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// A queue's progress over each log, as settled so far.
+    #[must_use]
+    pub fn cursors(&self, queue: QueueId) -> Vec<(LogId, Cursor)> {
+        let state = self.inner.state();
+        let range = state.cursors.range((queue, LogId(0))..=(queue, LogId(u64::MAX)));
+        range.map(|((_, log), cursor)| (*log, cursor.clone())).collect()
+    }
+
+    /// True if the last stop was not a clean one: what was sent may not be known exactly.
+    #[must_use]
+    pub fn unclean(&self) -> bool {
+        self.inner.unclean
+    }
+
+    /// How much room there is.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.inner.frames.space()
+    }
+
+    /// Numbers about the store.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (counters, state) = (&self.inner.counters, self.inner.state());
+        StoreStats {
+            commits: load(&counters.commits),
+            checkpoints: load(&counters.checkpoints),
+            copied_bytes: load(&counters.copied_bytes),
+            live_bytes: state.live_bytes,
+            frames: state.frames.len() as u64,
+            batches: state.logs.values().map(|log| log.entries.len() as u64).sum(),
+            cache_bytes: self.inner.cache().bytes() as u64,
+            cache_hits: load(&counters.cache_hits),
+            cache_misses: load(&counters.cache_misses),
+        }
+    }
+
+    /// Ends writing in order: the next open finds a clean stop.
+    ///
+    /// # Errors
+    /// If the mark cannot be written.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let mut writer = self.inner.writer.lock().await;
+        let parts = op::encode_clean(writer.image);
+        let (commit, written) = self.inner.append(&mut writer, parts, true).await?;
+        self.inner.state_mut().note_frame(commit, written);
+        Ok(self.inner.frames.close().await?)
+    }
+}
+
+impl Inner {
+    // A thread that panicked while it held one of these locks left a whole state behind: each change is applied by
+    // code that does not panic, so the poison says nothing.
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses what could not be replayed; the settle records among `ops`.
+    fn check(&self, ops: &[Op]) -> Result<Vec<SettleRecord>, StoreError> {
+        let state = self.state();
+        let mut ends = std::collections::HashMap::new();
+        let mut settles = Vec::new();
+        for op in ops {
+            match op {
+                Op::Append { log, base, count, batch } => {
+                    let end = ends.entry(*log).or_insert_with(|| state.logs.get(log).map_or(0, |state| state.end));
+                    if base != end {
+                        return Err(StoreError::NotAtEnd { log: *log, base: *base, end: *end });
+                    }
+                    *end = end.checked_add((*count).into()).ok_or(StoreError::Refused("an offset beyond 64 bits"))?;
+                    if *log == SETTLE_LOG {
+                        settles.extend(settle::decode(batch).map_err(|what| StoreError::Refused(what.0))?);
+                    }
+                }
+                Op::Put { key, .. } if queue_of_key(key).is_some() => {
+                    return Err(StoreError::Refused("the key of a queue's cursors takes no value"));
+                }
+                _ => {}
+            }
+        }
+        Ok(settles)
+    }
+
+    fn order_of(&self, log: LogId, base: Offset) -> CommitNo {
+        let state = self.state();
+        state.logs.get(&log).and_then(|log| log.entries.get(&base)).map_or(CommitNo(0), |entry| entry.order)
+    }
+
+    /// Appends one frame; its commit number and bytes.
+    async fn append(
+        &self,
+        writer: &mut Writer,
+        parts: Vec<Bytes>,
+        reserve: bool,
+    ) -> Result<(CommitNo, u64), StoreError> {
+        let bytes = parts.iter().map(Bytes::len).sum();
+        let bytes_max = self.frames.limits().commit_bytes_max;
+        if bytes > bytes_max {
+            return Err(StoreError::TooLarge { bytes, bytes_max });
+        }
+        let commit = self.frames.append(writer.newest, parts, reserve).await?;
+        writer.newest = commit;
+        writer.since_image += bytes as u64;
+        Ok((commit, bytes as u64))
+    }
+
+    /// Keeps what was written for those who read it next.
+    fn keep(&self, commit: CommitNo, ops: &[Op]) {
+        let mut cache = self.cache();
+        for op in ops {
+            match op {
+                Op::Append { log, base, batch, .. } if *log != SETTLE_LOG => {
+                    cache.insert(*log, *base, commit, batch.clone());
+                }
+                _ => {}
+            }
+        }
+    }
+}

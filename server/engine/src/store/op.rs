@@ -1,0 +1,371 @@
+//! What a commit is made of, and how it lies in a frame.
+//!
+//! A frame's body: version (u8 = 1), kind (u8), header length (u32, little-endian), header, bytes. The header of every
+//! kind begins with the commit of the newest whole state image (varint; 0: none), so that the newest frame tells where a
+//! recovery may begin. Batches lie behind the header in the order of their operations, so that one is read by itself.
+
+use bytes::{BufMut as _, Bytes};
+use ferrymq_core::codec::{self, Malformed};
+use ferrymq_core::{CommitNo, LogId, Offset};
+
+const VERSION: u8 = 1;
+/// Bytes before the header.
+const PREFIX: usize = 6;
+
+/// An operation on the store: absolute, so that it may be applied twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Op {
+    /// Appends a batch at the end of a log.
+    Append {
+        /// The log.
+        log: LogId,
+        /// Offset of the first record: the log's end.
+        base: Offset,
+        /// Records in the batch.
+        count: u32,
+        /// The batch, opaque to the store.
+        batch: Bytes,
+    },
+    /// Rewrites a batch in its place, or ends it. It keeps the commit number it was appended with.
+    Replace {
+        /// The log.
+        log: LogId,
+        /// Offset of the batch's first record.
+        base: Offset,
+        /// Records in the batch.
+        count: u32,
+        /// What is there from now on.
+        batch: Option<Bytes>,
+    },
+    /// Forgets all of a log below `floor`. `Offset::MAX` ends the log for good.
+    TrimTo {
+        /// The log.
+        log: LogId,
+        /// The first offset that is kept.
+        floor: Offset,
+    },
+    /// Sets a value.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+    },
+    /// Removes a value.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+}
+
+/// Where a batch lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The frame.
+    pub frame: CommitNo,
+    /// Byte in the frame's body.
+    pub at: u32,
+    /// Bytes.
+    pub len: u32,
+    /// CRC32C of the batch.
+    pub crc: u32,
+}
+
+/// An operation as the state applies it: batches by their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Change {
+    Append { log: LogId, base: Offset, count: u32, at: u32, len: u32, crc: u32 },
+    Replace { log: LogId, base: Offset, count: u32, order: CommitNo, place: Option<(u32, u32, u32)> },
+    TrimTo { log: LogId, floor: Offset },
+    Put { key: Bytes, value: Bytes },
+    Delete { key: Bytes },
+}
+
+/// What a frame is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Operations.
+    Ops(Vec<Change>),
+    /// A part of a state image.
+    Slice(Bytes),
+    /// The end of a state image.
+    Image(ImageEnd),
+    /// The store was closed in order.
+    Clean,
+}
+
+/// What ties the slices of a state image together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ImageEnd {
+    /// The last commit whose effects are in it.
+    pub includes: CommitNo,
+    /// Hash of that commit's frame.
+    pub hash: u32,
+    /// Digest of the state.
+    pub digest: u64,
+    /// Its slices.
+    pub slices: Vec<CommitNo>,
+}
+
+/// A frame's body, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Body {
+    /// The newest whole state image when it was written.
+    pub image: CommitNo,
+    pub kind: Kind,
+}
+
+/// The parts of a frame of operations; batches are not copied. `order_of` tells the commit number a replaced batch keeps.
+pub(super) fn encode(image: CommitNo, ops: &[Op], order_of: impl Fn(LogId, Offset) -> CommitNo) -> Vec<Bytes> {
+    let mut header = Vec::with_capacity(16 + ops.len() * 24);
+    codec::put_varint(&mut header, image.0);
+    codec::put_varint(&mut header, ops.len() as u64);
+    let mut batches = Vec::new();
+    for op in ops {
+        put_op(&mut header, op, &order_of, &mut batches);
+    }
+    let mut parts = vec![with_prefix(1, &header)];
+    parts.append(&mut batches);
+    parts
+}
+
+fn put_op(out: &mut Vec<u8>, op: &Op, order_of: &impl Fn(LogId, Offset) -> CommitNo, batches: &mut Vec<Bytes>) {
+    match op {
+        Op::Append { log, base, count, batch } => {
+            put_batch(out, 1, [log.0, *base, (*count).into()], batch);
+            batches.push(batch.clone());
+        }
+        Op::Replace { log, base, count, batch: Some(batch) } => {
+            put_batch(out, 2, [log.0, *base, (*count).into()], batch);
+            codec::put_varint(out, order_of(*log, *base).0);
+            batches.push(batch.clone());
+        }
+        Op::Replace { log, base, count, batch: None } => put_numbers(out, 3, &[log.0, *base, (*count).into()]),
+        Op::TrimTo { log, floor } => put_numbers(out, 4, &[log.0, *floor]),
+        Op::Put { key, value } => {
+            out.put_u8(5);
+            codec::put_bytes(out, key);
+            codec::put_bytes(out, value);
+        }
+        Op::Delete { key } => {
+            out.put_u8(6);
+            codec::put_bytes(out, key);
+        }
+    }
+}
+
+fn put_numbers(out: &mut Vec<u8>, tag: u8, numbers: &[u64]) {
+    out.put_u8(tag);
+    numbers.iter().for_each(|number| codec::put_varint(out, *number));
+}
+
+fn put_batch(out: &mut Vec<u8>, tag: u8, numbers: [u64; 3], batch: &[u8]) {
+    put_numbers(out, tag, &numbers);
+    codec::put_varint(out, batch.len() as u64);
+    out.put_u32_le(crc32c::crc32c(batch));
+}
+
+fn with_prefix(kind: u8, header: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(PREFIX + header.len());
+    out.extend_from_slice(&[VERSION, kind]);
+    out.put_u32_le(u32::try_from(header.len()).unwrap_or(u32::MAX));
+    out.extend_from_slice(header);
+    Bytes::from(out)
+}
+
+/// The parts of a slice of a state image.
+pub(super) fn encode_slice(image: CommitNo, slice: Bytes) -> Vec<Bytes> {
+    let mut header = Vec::new();
+    codec::put_varint(&mut header, image.0);
+    header.put_u32_le(crc32c::crc32c(&slice));
+    vec![with_prefix(2, &header), slice]
+}
+
+/// The parts of the end of a state image.
+pub(super) fn encode_image(image: CommitNo, end: &ImageEnd) -> Vec<Bytes> {
+    let mut header = Vec::new();
+    codec::put_varint(&mut header, image.0);
+    for number in [end.includes.0, end.hash.into(), end.digest, end.slices.len() as u64] {
+        codec::put_varint(&mut header, number);
+    }
+    end.slices.iter().for_each(|slice| codec::put_varint(&mut header, slice.0));
+    vec![with_prefix(3, &header)]
+}
+
+/// The parts of a clean stop.
+pub(super) fn encode_clean(image: CommitNo) -> Vec<Bytes> {
+    let mut header = Vec::new();
+    codec::put_varint(&mut header, image.0);
+    vec![with_prefix(4, &header)]
+}
+
+/// The changes in a frame of operations that was just encoded.
+pub(super) fn changes(parts: &[Bytes]) -> Result<Vec<Change>, Malformed> {
+    let Some(head) = parts.first() else { return Err(Malformed("a frame without a header")) };
+    let mut header = head.get(PREFIX..).unwrap_or_default();
+    codec::take_varint(&mut header)?;
+    take_ops(&mut header, head.len(), parts.iter().map(Bytes::len).sum())
+}
+
+/// Understands a frame's body.
+pub(super) fn decode(body: &Bytes) -> Result<Body, Malformed> {
+    let mut input: &[u8] = body;
+    let prefix = codec::take(&mut input, PREFIX as u64)?;
+    if prefix[0] != VERSION {
+        return Err(Malformed("the frame is of an unknown version"));
+    }
+    let len = u32::from_le_bytes([prefix[2], prefix[3], prefix[4], prefix[5]]);
+    let mut header = codec::take(&mut input, len.into())?;
+    let image = CommitNo(codec::take_varint(&mut header)?);
+    let kind = match prefix[1] {
+        1 => Kind::Ops(take_ops(&mut header, body.len() - input.len(), body.len())?),
+        2 => {
+            let crc = take_u32(&mut header)?;
+            if crc32c::crc32c(input) != crc {
+                return Err(Malformed("a slice of a state image is damaged"));
+            }
+            Kind::Slice(body.slice(body.len() - input.len()..))
+        }
+        3 => Kind::Image(take_image(&mut header)?),
+        4 => Kind::Clean,
+        _ => return Err(Malformed("the frame is of an unknown kind")),
+    };
+    if header.is_empty() { Ok(Body { image, kind }) } else { Err(Malformed("the frame's header is too long")) }
+}
+
+fn take_u32(input: &mut &[u8]) -> Result<u32, Malformed> {
+    let bytes = codec::take(input, 4)?;
+    Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+fn take_small(input: &mut &[u8]) -> Result<u32, Malformed> {
+    u32::try_from(codec::take_varint(input)?).map_err(|_| Malformed("a number is beyond 32 bits"))
+}
+
+fn take_image(header: &mut &[u8]) -> Result<ImageEnd, Malformed> {
+    let includes = CommitNo(codec::take_varint(header)?);
+    let hash = take_small(header)?;
+    let digest = codec::take_varint(header)?;
+    let mut slices = Vec::new();
+    for _ in 0..codec::take_varint(header)? {
+        slices.push(CommitNo(codec::take_varint(header)?));
+    }
+    Ok(ImageEnd { includes, hash, digest, slices })
+}
+
+/// Operations whose batches lie from `at` to `end` of the body.
+fn take_ops(header: &mut &[u8], mut at: usize, end: usize) -> Result<Vec<Change>, Malformed> {
+    let mut changes = Vec::new();
+    for _ in 0..codec::take_varint(header)? {
+        changes.push(take_op(header, &mut at, end)?);
+    }
+    if at == end { Ok(changes) } else { Err(Malformed("the frame holds more than its batches")) }
+}
+
+fn take_op(header: &mut &[u8], at: &mut usize, end: usize) -> Result<Change, Malformed> {
+    let tag = codec::take(header, 1)?[0];
+    let bytes = |header: &mut &[u8]| codec::take_bytes(header).map(Bytes::copy_from_slice);
+    Ok(match tag {
+        1..=3 => {
+            let (log, base) = (LogId(codec::take_varint(header)?), codec::take_varint(header)?);
+            let count = take_small(header)?;
+            base.checked_add(count.into()).ok_or(Malformed("an offset is beyond 64 bits"))?;
+            match tag {
+                1 => {
+                    let (at, len, crc) = take_place(header, at, end)?;
+                    Change::Append { log, base, count, at, len, crc }
+                }
+                2 => {
+                    let place = Some(take_place(header, at, end)?);
+                    Change::Replace { log, base, count, order: CommitNo(codec::take_varint(header)?), place }
+                }
+                _ => Change::Replace { log, base, count, order: CommitNo(0), place: None },
+            }
+        }
+        4 => Change::TrimTo { log: LogId(codec::take_varint(header)?), floor: codec::take_varint(header)? },
+        5 => Change::Put { key: bytes(header)?, value: bytes(header)? },
+        6 => Change::Delete { key: bytes(header)? },
+        _ => return Err(Malformed("an operation is of an unknown kind")),
+    })
+}
+
+fn take_place(header: &mut &[u8], at: &mut usize, end: usize) -> Result<(u32, u32, u32), Malformed> {
+    const BEYOND: Malformed = Malformed("a batch is beyond its frame");
+    let len = take_small(header)?;
+    let crc = take_u32(header)?;
+    let start = *at;
+    *at = start.checked_add(len as usize).filter(|after| *after <= end).ok_or(BEYOND)?;
+    Ok((u32::try_from(start).map_err(|_| BEYOND)?, len, crc))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn op() -> impl Strategy<Value = Op> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..30).prop_map(Bytes::from);
+        let place = || (any::<u64>().prop_map(LogId), any::<u32>().prop_map(u64::from), any::<u32>());
+        prop_oneof![
+            (place(), bytes()).prop_map(|((log, base, count), batch)| Op::Append { log, base, count, batch }),
+            (place(), prop::option::of(bytes())).prop_map(|((log, base, count), batch)| Op::Replace {
+                log,
+                base,
+                count,
+                batch
+            }),
+            (any::<u64>(), any::<u64>()).prop_map(|(log, floor)| Op::TrimTo { log: LogId(log), floor }),
+            (bytes(), bytes()).prop_map(|(key, value)| Op::Put { key, value }),
+            bytes().prop_map(|key| Op::Delete { key }),
+        ]
+    }
+
+    fn back(change: Change, body: &Bytes) -> Op {
+        let slice = |at: u32, len: u32, crc: u32| {
+            let batch = body.slice(at as usize..(at + len) as usize);
+            assert_eq!(crc32c::crc32c(&batch), crc);
+            batch
+        };
+        match change {
+            Change::Append { log, base, count, at, len, crc } => {
+                Op::Append { log, base, count, batch: slice(at, len, crc) }
+            }
+            Change::Replace { log, base, count, place, .. } => {
+                Op::Replace { log, base, count, batch: place.map(|(at, len, crc)| slice(at, len, crc)) }
+            }
+            Change::TrimTo { log, floor } => Op::TrimTo { log, floor },
+            Change::Put { key, value } => Op::Put { key, value },
+            Change::Delete { key } => Op::Delete { key },
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn operations_come_back(ops in prop::collection::vec(op(), 0..20)) {
+            let body = Bytes::from(encode(CommitNo(9), &ops, |_, _| CommitNo(3)).concat());
+            let decoded = decode(&body).unwrap();
+            prop_assert_eq!(decoded.image, CommitNo(9));
+            let Kind::Ops(changes) = decoded.kind else { panic!("kind") };
+            prop_assert_eq!(changes.into_iter().map(|change| back(change, &body)).collect::<Vec<_>>(), ops);
+        }
+
+        #[test]
+        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..6, len in 0u8..200) {
+            for (at, byte) in [VERSION, kind, len, 0, 0, 0].into_iter().enumerate() {
+                if let Some(slot) = bytes.get_mut(at) { *slot = byte; }
+            }
+            let _ = decode(&Bytes::from(bytes));
+        }
+    }
+
+    #[test]
+    fn the_other_kinds_come_back() {
+        let end =
+            ImageEnd { includes: CommitNo(7), hash: 8, digest: u64::MAX, slices: vec![CommitNo(9), CommitNo(11)] };
+        let decoded = |parts: Vec<Bytes>| decode(&Bytes::from(parts.concat())).unwrap().kind;
+        assert_eq!(decoded(encode_image(CommitNo(1), &end)), Kind::Image(end));
+        assert_eq!(decoded(encode_clean(CommitNo(1))), Kind::Clean);
+        let slice = Bytes::from_static(b"part");
+        assert_eq!(decoded(encode_slice(CommitNo(1), slice.clone())), Kind::Slice(slice));
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading batches: from the cache, or else from the frames, neighbours in one go.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use ferrymq_core::{LogId, Offset};
+
+use super::state::Entry;
+use super::{Inner, Store, StoreError, StoredBatch};
+use crate::frame_log::LogError;
+
+/// How often a read is tried again because what it found in the index was moved or trimmed meanwhile.
+const TRIES: usize = 4;
+
+impl Store {
+    /// Batches of `log` in order, from the one that holds `from` (or the next that is kept), until they exceed
+    /// `bytes_max`; at least one if there is any.
+    ///
+    /// # Errors
+    /// If a batch cannot be read or is damaged.
+    pub async fn read(&self, log: LogId, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>, StoreError> {
+        for _ in 1..TRIES {
+            match self.inner.read_once(log, from, bytes_max).await {
+                Err(StoreError::Log(LogError::NotThere(_))) => {}
+                answer => return answer,
+            }
+        }
+        self.inner.read_once(log, from, bytes_max).await
+    }
+}
+
+impl Inner {
+    async fn read_once(&self, log: LogId, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>, StoreError> {
+        let wanted = self.find(log, from, bytes_max);
+        let mut batches = Vec::with_capacity(wanted.len());
+        let mut at = 0;
+        while let Some((base, entry, cached)) = wanted.get(at) {
+            if let Some(bytes) = cached {
+                batches.push(stored(log, *base, entry, bytes.clone()));
+                at += 1;
+                continue;
+            }
+            let run = neighbours(&wanted[at..]);
+            let bytes = self.fetch(&wanted[at].1, &wanted[at + run - 1].1).await?;
+            for (base, entry, _) in &wanted[at..at + run] {
+                let start = (entry.place.at - wanted[at].1.place.at) as usize;
+                batches.push(stored(log, *base, entry, checked(entry, &bytes, start)?));
+            }
+            at += run;
+        }
+        Ok(batches)
+    }
+
+    fn find(&self, log: LogId, from: Offset, bytes_max: usize) -> Vec<(Offset, Entry, Option<Bytes>)> {
+        let (state, cache) = (self.state(), self.cache());
+        let mut bytes = 0usize;
+        let mut found = Vec::new();
+        for (base, entry) in state.entries_from(log, from) {
+            if !crate::frame_log::window(&mut bytes, entry.place.len as usize, bytes_max) && !found.is_empty() {
+                break;
+            }
+            found.push((base, entry, cache.get(log, base, entry.place.frame)));
+        }
+        let hits = found.iter().filter(|(.., cached)| cached.is_some()).count() as u64;
+        self.counters.cache_hits.fetch_add(hits, Ordering::Relaxed);
+        self.counters.cache_misses.fetch_add(found.len() as u64 - hits, Ordering::Relaxed);
+        found
+    }
+
+    async fn fetch(&self, first: &Entry, last: &Entry) -> Result<Bytes, StoreError> {
+        let len = last.place.at - first.place.at + last.place.len;
+        Ok(self.frames.get_part(first.place.frame, first.place.at, len).await?)
+    }
+
+    /// One batch, by its index entry.
+    pub(super) async fn fetch_one(&self, entry: &Entry) -> Result<Bytes, StoreError> {
+        let bytes = self.fetch(entry, entry).await?;
+        checked(entry, &bytes, 0)
+    }
+}
+
+/// How many batches from the first on lie behind each other in its frame, none of them cached.
+fn neighbours(wanted: &[(Offset, Entry, Option<Bytes>)]) -> usize {
+    let together = |pair: &[(Offset, Entry, Option<Bytes>)]| {
+        let (one, next) = (&pair[0].1.place, &pair[1].1.place);
+        pair[1].2.is_none() && one.frame == next.frame && one.at + one.len == next.at
+    };
+    1 + wanted.windows(2).take_while(|pair| together(pair)).count()
+}
+
+fn stored(log: LogId, base: Offset, entry: &Entry, bytes: Bytes) -> StoredBatch {
+    StoredBatch { log, base, count: entry.count, commit: entry.order, bytes }
+}
+
+fn checked(entry: &Entry, bytes: &Bytes, start: usize) -> Result<Bytes, StoreError> {
+    let end = start + entry.place.len as usize;
+    let whole = (end <= bytes.len()).then(|| bytes.slice(start..end));
+    whole.filter(|batch| crc32c::crc32c(batch) == entry.place.crc).ok_or_else(|| {
+        let what = "a batch differs from its checksum".to_owned();
+        let file = "frame".to_owned();
+        StoreError::Log(LogError::Damaged { file, offset: entry.place.at.into(), commit: entry.place.frame.0, what })
+    })
+}
