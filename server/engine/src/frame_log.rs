@@ -114,3 +114,10 @@ pub trait FrameLog: Send + Sync + 'static {
     /// Ends writing: what was appended is durable, the lock is released.
     fn close(&self) -> BoxFuture<'_, Result<(), LogError>>;
 }
+
+/// True while a read goes on: always for the first frame, then until `bytes_max` is reached.
+pub(crate) fn window(bytes: &mut usize, len: usize, bytes_max: usize) -> bool {
+    let goes_on = *bytes < bytes_max;
+    *bytes = bytes.saturating_add(len.max(1));
+    goes_on
+}

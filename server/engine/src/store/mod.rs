@@ -5,6 +5,9 @@
 //! `docs/storage-format.md`.
 
 mod cache;
+mod clean;
+mod image;
+mod items;
 mod op;
 mod read;
 mod recover;
@@ -213,6 +216,7 @@ impl Store {
         inner.keep(commit, &ops);
         inner.state_mut().apply(commit, &changes, &settles, written);
         inner.counters.commits.fetch_add(1, Ordering::Relaxed);
+        self.checkpoint_if_due(&writer);
         Ok(commit)
     }
 
@@ -268,6 +272,12 @@ impl Store {
         self.inner.unclean
     }
 
+    /// A number that two stores share only if logs, values and cursors are the same in both. It reads the whole state.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.inner.state().digest()
+    }
+
     /// How much room there is.
     #[must_use]
     pub fn space(&self) -> Space {
@@ -299,8 +309,7 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         let mut writer = self.inner.writer.lock().await;
         let parts = op::encode_clean(writer.image);
-        let (commit, written) = self.inner.append(&mut writer, parts, true).await?;
-        self.inner.state_mut().note_frame(commit, written);
+        self.inner.append_own(&mut writer, parts).await?;
         Ok(self.inner.frames.close().await?)
     }
 }

@@ -5,6 +5,7 @@ use ferrymq_core::CommitNo;
 use ferrymq_core::codec::Malformed;
 use ferrymq_core::settle::{self, SettleRecord};
 
+use super::items;
 use super::op::{self, Change, Kind};
 use super::state::State;
 use super::{SETTLE_LOG, StoreError, Writer};
@@ -30,9 +31,67 @@ pub(super) async fn recover(frames: &dyn FrameLog) -> Result<Recovered, StoreErr
     }
     let last = understand(newest, &frames.get(newest).await?.body)?;
     let unclean = last.kind != Kind::Clean;
+    let hint = if matches!(last.kind, Kind::Image(_)) { newest } else { last.image };
     let mut after = None;
+    if let Some(image) = newest_whole(frames, hint).await? {
+        (writer.image, writer.image_includes) = (image.commit, image.includes);
+        after = Some((image.includes, image.hash));
+        state = image.state;
+    }
     writer.since_image = replay(frames, &mut state, &mut after, newest).await?;
     Ok(Recovered { state, writer, unclean })
+}
+
+struct Image {
+    commit: CommitNo,
+    includes: CommitNo,
+    hash: u32,
+    state: State,
+}
+
+/// The image at `hint`, or else the one before it; none if there never was one.
+async fn newest_whole(frames: &dyn FrameLog, mut hint: CommitNo) -> Result<Option<Image>, StoreError> {
+    let mut failure = None;
+    while hint != CommitNo(0) {
+        match load(frames, hint).await {
+            Ok(image) => return Ok(Some(image)),
+            Err(error) => {
+                tracing::warn!(commit = hint.0, %error, "a state image is not whole; the one before it is tried");
+                failure.get_or_insert(error);
+            }
+        }
+        let Ok(frame) = frames.get(hint).await else { break };
+        let before = understand(hint, &frame.body)?.image;
+        if before >= hint {
+            break;
+        }
+        hint = before;
+    }
+    // Without any image the frames from the very first on will do, if they are still there.
+    match (failure, frames.get(frames.oldest()).await) {
+        (Some(failure), Ok(frame)) if frame.prev != CommitNo(0) => Err(failure),
+        (Some(failure), Err(_)) => Err(failure),
+        _ => Ok(None),
+    }
+}
+
+async fn load(frames: &dyn FrameLog, commit: CommitNo) -> Result<Image, StoreError> {
+    let wrong = |what| malformed(commit, Malformed(what));
+    let Kind::Image(end) = understand(commit, &frames.get(commit).await?.body)?.kind else {
+        return Err(wrong("not the end of a state image"));
+    };
+    let mut items = Vec::new();
+    for slice in end.slices {
+        let Kind::Slice(bytes) = understand(slice, &frames.get(slice).await?.body)?.kind else {
+            return Err(wrong("a slice of the state image is missing"));
+        };
+        items::take_items(&bytes, &mut items).map_err(|what| malformed(slice, what))?;
+    }
+    if items::digest(&items) != end.digest {
+        return Err(wrong("the state image differs from its digest"));
+    }
+    let state = State::from_items(end.includes, items).map_err(|what| malformed(commit, what))?;
+    Ok(Image { commit, includes: end.includes, hash: end.hash, state })
 }
 
 /// Applies all frames behind `after` (number and hash) up to `newest`; their bytes.

@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    fn put(&mut self, log: LogId, base: Offset, entry: Option<Entry>) {
+    pub(super) fn put(&mut self, log: LogId, base: Offset, entry: Option<Entry>) {
         let state = self.logs.entry(log).or_default();
         let old = match entry {
             Some(entry) => {

@@ -1,0 +1,282 @@
+//! The embedded frame log: segment files, zero-filled once and recycled, one sync for each frame.
+//!
+//! One thread of its own writes; readers use positioned reads of their own. The first failed write or sync stops the
+//! journal for good (what the page cache then holds is unknown: see P. Rebello et al., "Can Applications Recover from fsync
+//! Failures?", 2020).
+
+mod frame;
+mod lock;
+mod recover;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use bytes::Bytes;
+use ferrymq_core::CommitNo;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use tokio::sync::oneshot;
+
+use crate::frame_log::{Frame, FrameLog, Limits, LogError, Space, window};
+use frame::FRAME_HEADER;
+
+pub use recover::{CheckReport, check};
+
+/// Settings of a journal.
+#[derive(Debug, Clone)]
+pub struct JournalOptions {
+    /// Size of a segment file in bytes. Default 16 MiB; at least twice the largest commit.
+    pub segment_bytes: u64,
+    /// Most bytes the journal may take. Default: what the file system has.
+    pub disk_limit: Option<u64>,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { segment_bytes: 16 << 20, disk_limit: None }
+    }
+}
+
+/// Segments that settlements, deletes and checkpoints may still take when the limit is reached.
+const RESERVE_SEGMENTS: u64 = 2;
+/// Free bytes of the file system that are left alone.
+const FREE_BYTES_MIN: u64 = 64 << 20;
+const SEAL_BYTES: usize = 1 << 20;
+const COMMIT_BYTES_MAX: usize = 8 << 20;
+
+/// Where a frame is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    generation: u64,
+    at: u64,
+    len: u32,
+    crc: u32,
+    prev: u64,
+    prev_hash: u32,
+}
+
+struct Segment {
+    file: Arc<File>,
+    path: PathBuf,
+    /// Frames in it that have not been dropped.
+    live: u64,
+}
+
+/// What readers and the writer share.
+struct Shared {
+    frames: BTreeMap<u64, Place>,
+    segments: BTreeMap<u64, Segment>,
+    newest: u64,
+    newest_hash: u32,
+    /// The segment that is written, and where its frames end.
+    active: Option<(u64, u64)>,
+    spares: Vec<PathBuf>,
+    stopped: Option<String>,
+}
+
+impl Shared {
+    /// Frees one frame; a segment without live frames becomes a spare.
+    fn drop_frame(&mut self, commit: u64) {
+        // The newest is kept: its number must never be given again.
+        if commit == self.newest {
+            return;
+        }
+        let Some(place) = self.frames.remove(&commit) else { return };
+        let Some(segment) = self.segments.get_mut(&place.generation) else { return };
+        segment.live -= 1;
+        if segment.live == 0 && self.active.is_none_or(|(active, _)| active != place.generation) {
+            self.retire(place.generation);
+        }
+    }
+
+    fn retire(&mut self, generation: u64) {
+        let Some(segment) = self.segments.remove(&generation) else { return };
+        let spare = segment.path.with_file_name(format!("spare-{generation:016x}.seg"));
+        let kept = self.spares.len() < RESERVE_SEGMENTS as usize && std::fs::rename(&segment.path, &spare).is_ok();
+        if kept {
+            self.spares.push(spare);
+        } else if let Err(error) = std::fs::remove_file(&segment.path) {
+            tracing::warn!(%error, path = %segment.path.display(), "a segment could not be removed");
+        }
+    }
+}
+
+struct AppendRequest {
+    prev: CommitNo,
+    parts: Vec<Bytes>,
+    reserve: bool,
+    reply: oneshot::Sender<Result<CommitNo, LogError>>,
+}
+
+/// A journal in a directory that this process holds.
+pub struct Journal {
+    shared: Arc<Mutex<Shared>>,
+    requests: Mutex<Option<mpsc::SyncSender<AppendRequest>>>,
+    options: JournalOptions,
+    dir: PathBuf,
+    _lock: lock::DirLock,
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn io_error(what: &str, error: &std::io::Error) -> LogError {
+    LogError::Io(format!("{what}: {error}"))
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, made if it is not there: takes the lock, recovers, and writes an epoch frame, so that all
+    /// that is read from now on is on disk.
+    ///
+    /// # Errors
+    /// If another process has it, if it is damaged, or if the disk fails.
+    pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, LogError> {
+        std::fs::create_dir_all(dir).map_err(|error| io_error("data directory", &error))?;
+        let held = lock::DirLock::take(dir)?;
+        let shared = Arc::new(Mutex::new(recover::recover(dir)?));
+        let mut writer = writer::Writer::new(shared.clone(), dir.to_owned(), options.clone());
+        // Also makes durable what a crashed process may have left in the page cache alone.
+        writer.begin_epoch()?;
+        let (requests, receiver) = mpsc::sync_channel(1);
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(&receiver))
+            .map_err(|error| io_error("journal thread", &error))?;
+        Ok(Self { shared, requests: Mutex::new(Some(requests)), options, dir: dir.to_owned(), _lock: held })
+    }
+
+    fn place(&self, commit: CommitNo) -> Result<(Place, Arc<File>), LogError> {
+        let shared = lock(&self.shared);
+        let place = *shared.frames.get(&commit.0).ok_or(LogError::NotThere(commit.0))?;
+        let segment = shared.segments.get(&place.generation).ok_or(LogError::NotThere(commit.0))?;
+        Ok((place, segment.file.clone()))
+    }
+
+    fn get_now(&self, commit: CommitNo) -> Result<Frame, LogError> {
+        let (place, file) = self.place(commit)?;
+        let mut bytes = vec![0; FRAME_HEADER + place.len as usize];
+        file.read_exact_at(&mut bytes, place.at).map_err(|error| io_error("journal read", &error))?;
+        if frame::read_frame(&bytes, place.generation).is_none() {
+            return Err(LogError::Damaged {
+                file: segment_name(place.generation),
+                offset: place.at,
+                commit: commit.0,
+                what: "the frame's checksum does not match".into(),
+            });
+        }
+        let body = Bytes::from(bytes).slice(FRAME_HEADER..);
+        Ok(Frame { commit, prev: CommitNo(place.prev), prev_hash: place.prev_hash, hash: place.crc, body })
+    }
+
+    fn part_now(&self, commit: CommitNo, at: u32, len: u32) -> Result<Bytes, LogError> {
+        let (place, file) = self.place(commit)?;
+        if u64::from(at) + u64::from(len) > u64::from(place.len) {
+            return Err(LogError::NotThere(commit.0));
+        }
+        let mut bytes = vec![0; len as usize];
+        let from = place.at + FRAME_HEADER as u64 + u64::from(at);
+        file.read_exact_at(&mut bytes, from).map_err(|error| io_error("journal read", &error))?;
+        Ok(bytes.into())
+    }
+
+    fn submit(&self, request: AppendRequest) -> Result<(), LogError> {
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = requests.as_ref().ok_or_else(|| LogError::Stopped("closed".into()))?;
+        // One append is in flight at a time, so there is room.
+        sender.try_send(request).map_err(|_| LogError::Stopped("the journal's thread is gone or busy".into()))
+    }
+}
+
+fn segment_name(generation: u64) -> String {
+    format!("journal-{generation:016x}.seg")
+}
+
+impl FrameLog for Journal {
+    fn append(&self, prev: CommitNo, parts: Vec<Bytes>, reserve: bool) -> BoxFuture<'_, Result<CommitNo, LogError>> {
+        async move {
+            let (reply, answer) = oneshot::channel();
+            self.submit(AppendRequest { prev, parts, reserve, reply })?;
+            answer.await.unwrap_or_else(|_| Err(LogError::Stopped("the journal's thread is gone".into())))
+        }
+        .boxed()
+    }
+
+    fn read(&self, from: CommitNo, upto: CommitNo, bytes_max: usize) -> BoxFuture<'_, Result<Vec<Frame>, LogError>> {
+        async move {
+            if from > upto {
+                return Ok(Vec::new());
+            }
+            let mut bytes = 0;
+            let commits: Vec<u64> = {
+                let shared = lock(&self.shared);
+                let places = shared.frames.range(from.0..=upto.0);
+                places
+                    .take_while(|(_, place)| window(&mut bytes, place.len as usize, bytes_max))
+                    .map(|(c, _)| *c)
+                    .collect()
+            };
+            commits.into_iter().map(|commit| self.get_now(CommitNo(commit))).collect()
+        }
+        .boxed()
+    }
+
+    fn get(&self, commit: CommitNo) -> BoxFuture<'_, Result<Frame, LogError>> {
+        async move { self.get_now(commit) }.boxed()
+    }
+
+    fn get_part(&self, commit: CommitNo, at: u32, len: u32) -> BoxFuture<'_, Result<Bytes, LogError>> {
+        async move { self.part_now(commit, at, len) }.boxed()
+    }
+
+    fn newest(&self) -> CommitNo {
+        CommitNo(lock(&self.shared).newest)
+    }
+
+    fn oldest(&self) -> CommitNo {
+        CommitNo(lock(&self.shared).frames.keys().next().copied().unwrap_or(0))
+    }
+
+    fn drop_below(&self, commit: CommitNo) {
+        let mut shared = lock(&self.shared);
+        while let Some((&oldest, _)) = shared.frames.first_key_value() {
+            if oldest >= commit.0 || oldest == shared.newest {
+                return;
+            }
+            shared.drop_frame(oldest);
+        }
+    }
+
+    fn drop_commit(&self, commit: CommitNo) {
+        lock(&self.shared).drop_frame(commit.0);
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { seal_bytes: SEAL_BYTES, commit_bytes_max: COMMIT_BYTES_MAX }
+    }
+
+    fn space(&self) -> Space {
+        let shared = lock(&self.shared);
+        let segment = self.options.segment_bytes;
+        let used_bytes = (shared.segments.len() + shared.spares.len()) as u64 * segment;
+        let rest = shared.active.map_or(0, |(_, end)| segment.saturating_sub(end));
+        let spares = shared.spares.len() as u64 * segment;
+        drop(shared);
+        let by_limit =
+            self.options.disk_limit.map_or(u64::MAX, |limit| limit.saturating_sub(used_bytes) / segment * segment);
+        let by_disk = writer::disk_free(&self.dir).saturating_sub(FREE_BYTES_MIN) / segment * segment;
+        let free_bytes = rest.saturating_add(spares).saturating_add(by_limit.min(by_disk));
+        // A commit goes into one segment whole: what is left of the active one may be too small for it.
+        Space { used_bytes, free_bytes: free_bytes.saturating_sub(FRAME_HEADER as u64 * 2) }
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), LogError>> {
+        // Every append was synced before it was answered.
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async { Ok(()) }.boxed()
+    }
+}

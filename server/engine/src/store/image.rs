@@ -1,0 +1,117 @@
+//! The state image: the whole state in frames, written while commits go on, and the space that it frees.
+//!
+//! Two whole images are kept: what the older one includes is needed no more, except for the batches that live in it.
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use ferrymq_core::CommitNo;
+
+use super::items::{self, Item};
+use super::op::{self, ImageEnd};
+use super::{Inner, Store, StoreError, Writer};
+
+/// About the bytes of a slice: how long a commit may have to wait for one.
+const SLICE_BYTES: usize = 256 << 10;
+/// Below this much room, space is freed without waiting for the usual number of bytes.
+const ROOM_MIN_BYTES: u64 = 16 << 20;
+/// Frames that are written before that happens again.
+const PRESSED_EVERY_BYTES: u64 = 1 << 20;
+
+/// The state at one commit.
+struct Taken {
+    includes: CommitNo,
+    items: Vec<Item>,
+    digest: u64,
+}
+
+impl Store {
+    /// Writes a state image, gives up the frames that the older one has passed, and copies what keeps space from being
+    /// freed. It happens by itself; commits go on meanwhile.
+    ///
+    /// # Errors
+    /// If the image cannot be written, or a batch that is to be copied cannot be read.
+    pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        let inner = &*self.inner;
+        let _one = inner.imaging.lock().await;
+        let passed = inner.write_image().await?;
+        inner.give_up(passed);
+        inner.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+        self.copy_live(passed).await
+    }
+
+    /// Starts a checkpoint if it is time for one.
+    pub(super) fn checkpoint_if_due(&self, writer: &Writer) {
+        let inner = &self.inner;
+        let due = writer.since_image >= inner.options.checkpoint_every_bytes || inner.is_pressed(writer);
+        if !due || inner.image_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let store = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = store.checkpoint().await {
+                tracing::warn!(%error, "no state image was written; the next one will be tried in time");
+            }
+            store.inner.image_due.store(false, Ordering::Release);
+        });
+    }
+}
+
+impl Inner {
+    /// True if the room runs out while frames hold what is dead.
+    fn is_pressed(&self, writer: &Writer) -> bool {
+        if writer.since_image < PRESSED_EVERY_BYTES {
+            return false;
+        }
+        let space = self.frames.space();
+        space.free_bytes < ROOM_MIN_BYTES && space.used_bytes > self.state().live_bytes * 2
+    }
+
+    /// Writes one image; the last commit that the image before it includes.
+    async fn write_image(&self) -> Result<CommitNo, StoreError> {
+        let taken = self.take().await;
+        if taken.includes == CommitNo(0) {
+            return Ok(CommitNo(0));
+        }
+        let hash = self.frames.get(taken.includes).await?.hash;
+        let mut slices = Vec::new();
+        for slice in items::slices(&taken.items, SLICE_BYTES) {
+            let mut writer = self.writer.lock().await;
+            let parts = op::encode_slice(writer.image, slice);
+            slices.push(self.append_own(&mut writer, parts).await?);
+        }
+        let mut writer = self.writer.lock().await;
+        let end = ImageEnd { includes: taken.includes, hash, digest: taken.digest, slices };
+        let parts = op::encode_image(writer.image, &end);
+        let image = self.append_own(&mut writer, parts).await?;
+        let passed = writer.image_includes;
+        (writer.image, writer.image_includes) = (image, taken.includes);
+        Ok(passed)
+    }
+
+    /// The state as it is now. The writer is held, so that the newest frame's effects are in it.
+    async fn take(&self) -> Taken {
+        let mut writer = self.writer.lock().await;
+        writer.since_image = 0;
+        let items = self.state().items();
+        Taken { includes: writer.newest, digest: items::digest(&items), items }
+    }
+
+    /// Appends a frame that changes no log.
+    pub(super) async fn append_own(&self, writer: &mut Writer, parts: Vec<Bytes>) -> Result<CommitNo, StoreError> {
+        let (commit, written) = self.append(writer, parts, true).await?;
+        self.state_mut().note_frame(commit, written);
+        Ok(commit)
+    }
+
+    /// Gives up the frames up to `passed` that hold nothing live.
+    fn give_up(&self, passed: CommitNo) {
+        let (dead, oldest) = {
+            let mut state = self.state_mut();
+            (state.give_up(passed), state.frames.first_key_value().map(|(commit, _)| *commit))
+        };
+        let below = oldest.unwrap_or(passed).min(passed);
+        self.frames.drop_below(below);
+        dead.into_iter().filter(|commit| *commit >= below).for_each(|commit| self.frames.drop_commit(commit));
+    }
+}
