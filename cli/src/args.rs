@@ -21,9 +21,9 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "ferrymq", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The broker to talk to.
-    #[arg(long, global = true, env = "FERRYMQ_URL", default_value = "http://127.0.0.1:7171")]
-    pub url: String,
+    /// The broker to talk to. Default: http://127.0.0.1:7171; `bench` starts one of its own.
+    #[arg(long, global = true, env = "FERRYMQ_URL")]
+    pub url: Option<String>,
     /// Print JSON, one value for each line; failures too, on stderr.
     #[arg(long, global = true)]
     pub json: bool,
@@ -104,6 +104,15 @@ pub enum Command {
   ferrymq status --json
   ferrymq status --url http://broker:7171 || alert")]
     Status,
+    /// Measure a broker, beside the raw disk and a gRPC server that does nothing.
+    #[command(after_help = "Examples:
+  ferrymq bench --url http://127.0.0.1:7171
+  ferrymq bench --seconds 60 --json
+  ferrymq bench --dir /mnt/fast")]
+    Bench(BenchArgs),
+    /// The server that `bench` compares with.
+    #[command(hide = true)]
+    BenchNoopServer,
 }
 
 /// `ferrymq topic ...`
@@ -331,6 +340,17 @@ pub struct StatsArgs {
     /// A queue. May be given often.
     #[arg(long = "queue")]
     pub queues: Vec<String>,
+}
+
+/// `ferrymq bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// How long in all.
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Where the raw disk is measured, and the data of an own broker goes.
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `ferrymq`: the broker, and the commands a person types.
 
 mod args;
+mod bench;
 mod commands;
 mod failure;
 mod json;

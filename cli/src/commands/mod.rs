@@ -14,6 +14,8 @@ use ferrymq_client::{Client, Destination};
 use crate::args::{Cli, Command, Edge};
 use crate::failure::Failure;
 
+const DEFAULT_URL: &str = "http://127.0.0.1:7171";
+
 /// What a command works with.
 pub struct Context {
     pub client: Client,
@@ -30,11 +32,17 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let client = Client::connect(cli.url.clone()).await?;
-    let context = Context { client, json: cli.json };
-    match call(cli.command, &context, &cli.url).await {
-        Err(failure) => Err(failure.with_suggestion(&context.client).await),
-        done => done,
+    match cli.command {
+        Command::Bench(args) => crate::bench::run(args, cli.url.as_deref(), cli.json).await,
+        Command::BenchNoopServer => crate::bench::noop::serve().await,
+        command => {
+            let url = cli.url.unwrap_or_else(|| DEFAULT_URL.to_owned());
+            let context = Context { client: Client::connect(url.clone()).await?, json: cli.json };
+            match call(command, &context, &url).await {
+                Err(failure) => Err(failure.with_suggestion(&context.client).await),
+                done => done,
+            }
+        }
     }
 }
 
@@ -56,6 +64,8 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Purge(args) => inspect::purge(args, context).await,
         Command::Stats(args) => inspect::stats(args, context).await,
         Command::Status => inspect::status(context, url).await,
+        // These have been taken care of: they make their own connections.
+        Command::Bench(_) | Command::BenchNoopServer => Ok(()),
     }
 }
 

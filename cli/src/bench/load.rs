@@ -1,0 +1,256 @@
+//! The one load generator, for the broker and for the server that does nothing. Every confirm is checked.
+
+use std::time::{Duration, Instant};
+
+use ferrymq_client::v1::{Message, PublishResponse, SettleStatus};
+use ferrymq_client::{Client, Confirm, Destination, PublisherOptions};
+use hdrhistogram::Histogram;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+
+/// Messages in each batch of a publish stream, and ids in each ack.
+pub const BATCH_MESSAGES: usize = 100;
+const UNCONFIRMED_BATCHES_MAX: usize = 64;
+const ACKS_IN_FLIGHT_MAX: usize = 16;
+/// How long after its load a scenario may take to come to its end.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// What one scenario did.
+pub struct Outcome {
+    pub messages: u64,
+    pub seconds: f64,
+    /// In microseconds, one for each request (for each message end to end).
+    pub latency: Histogram<u64>,
+}
+
+/// Where the load goes.
+#[derive(Clone)]
+pub struct Target {
+    pub client: Client,
+    pub topic: String,
+    pub payload_bytes: usize,
+    /// How many queues each message must reach.
+    pub queues: i32,
+    pub duration: Duration,
+}
+
+/// Names end in the payload's size, so that a server which keeps nothing can tell.
+pub fn payload_bytes_of(name: &str) -> usize {
+    name.rsplit('-').next().and_then(|size| size.parse().ok()).unwrap_or(0).min(1 << 20)
+}
+
+/// Single messages, each caller waiting for its confirm before the next.
+pub async fn unary(target: &Target, callers: usize) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        tasks.spawn(one_caller(target.clone(), start));
+    }
+    let mut total = Outcome::new();
+    while let Some(done) = tasks.join_next().await {
+        total.merge(done.map_err(|e| Failure::other(e.to_string()))??);
+    }
+    total.ended(start)
+}
+
+async fn one_caller(target: Target, start: Instant) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::new();
+    while start.elapsed() < target.duration {
+        let sent = Instant::now();
+        let destination = Destination::Topic(target.topic.clone());
+        let response = target.client.publish(destination, vec![target.message(start)]).await?;
+        check(&response, 1, target.queues)?;
+        outcome.record(sent.elapsed(), 1);
+    }
+    Ok(outcome)
+}
+
+/// Batches of [`BATCH_MESSAGES`], pipelined on one stream.
+pub async fn stream(target: &Target) -> Result<Outcome, Failure> {
+    publish(target, Instant::now(), None).await
+}
+
+/// Publishes for the target's duration, as fast as confirms allow or at `rate` messages each second.
+async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<Outcome, Failure> {
+    let options = PublisherOptions { unconfirmed_batches_max: UNCONFIRMED_BATCHES_MAX, ..PublisherOptions::default() };
+    let publisher = target.client.publisher_with(Destination::Topic(target.topic.clone()), options);
+    let (confirms, receiver) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
+    let counting = tokio::spawn(count(receiver, target.queues));
+    let mut sent = 0_usize;
+    while start.elapsed() < target.duration {
+        let due = rate.map_or(BATCH_MESSAGES, |rate| {
+            let due = (start.elapsed().as_secs_f64() * rate) as usize;
+            due.saturating_sub(sent).min(BATCH_MESSAGES)
+        });
+        if due == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        }
+        let batch = (0..due).map(|_| target.message(start)).collect();
+        let at = Instant::now();
+        let confirm = publisher.publish(batch).await?;
+        sent += due;
+        if confirms.send((confirm, at, due)).await.is_err() {
+            break;
+        }
+    }
+    drop(confirms);
+    let outcome = counting.await.map_err(|e| Failure::other(e.to_string()))??;
+    publisher.finish().await?;
+    outcome.ended(start)
+}
+
+async fn count(mut confirms: mpsc::Receiver<(Confirm, Instant, usize)>, queues: i32) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::new();
+    while let Some((confirm, sent, messages)) = confirms.recv().await {
+        check(&confirm.await?, messages, queues)?;
+        outcome.record(sent.elapsed(), messages as u64);
+    }
+    Ok(outcome)
+}
+
+/// Publishes, receives and acks; ends when all that was confirmed was acked. Latency is from publish to receipt.
+pub async fn end_to_end(target: &Target, queue: &str, rate: Option<f64>) -> Result<Outcome, Failure> {
+    let whole = tokio::time::timeout(target.duration + SETTLING, round(target, queue, rate));
+    whole.await.unwrap_or_else(|_| Err(Failure::other("some confirmed messages were not delivered")))
+}
+
+async fn round(target: &Target, queue: &str, rate: Option<f64>) -> Result<Outcome, Failure> {
+    let mut request = ferrymq_client::queue(queue);
+    request.prefetch = 10_000;
+    let mut subscriber = target.client.subscribe(request).await?;
+    let start = Instant::now();
+    let sender = target.clone();
+    let mut publishing = tokio::spawn(async move { publish(&sender, start, rate).await });
+    let mut published = None;
+    let mut outcome = Outcome::new();
+    let mut acks = JoinSet::new();
+    while published != Some(outcome.messages) {
+        let batch = tokio::select! {
+            done = &mut publishing, if published.is_none() => {
+                published = Some(done.map_err(|e| Failure::other(e.to_string()))??.messages);
+                continue;
+            }
+            batch = subscriber.next_batch() => batch?,
+        };
+        let batch = batch.ok_or_else(|| Failure::other("the broker ended the subscription"))?;
+        let mut ids = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            if delivery.attempt > 1 {
+                return Err(Failure::other("a message came twice"));
+            }
+            outcome.record(age(delivery.message.as_ref(), start), 1);
+            ids.push(delivery.ack_id);
+        }
+        if acks.len() >= ACKS_IN_FLIGHT_MAX {
+            settled(acks.join_next().await)?;
+        }
+        let client = target.client.clone();
+        acks.spawn(async move { client.ack(ids).await });
+    }
+    while let Some(done) = acks.join_next().await {
+        settled(Some(done))?;
+    }
+    outcome.ended(start)
+}
+
+type Acked = Result<Result<Vec<SettleStatus>, ferrymq_client::Error>, tokio::task::JoinError>;
+
+fn settled(done: Option<Acked>) -> Result<(), Failure> {
+    let Some(done) = done else { return Ok(()) };
+    let statuses = done.map_err(|e| Failure::other(e.to_string()))??;
+    match statuses.iter().find(|status| **status != SettleStatus::Ok) {
+        Some(status) => Err(Failure::other(format!("an ack was answered {}", status.as_str_name()))),
+        None => Ok(()),
+    }
+}
+
+/// Takes deliveries without end and settles none: only for the server that does nothing.
+pub async fn deliver(target: &Target) -> Result<Outcome, Failure> {
+    let mut subscriber = target.client.subscribe(ferrymq_client::queue(&target.topic)).await?;
+    let start = Instant::now();
+    let mut outcome = Outcome::new();
+    while start.elapsed() < target.duration {
+        let waited = Instant::now();
+        let batch = subscriber.next_batch().await?.unwrap_or_default();
+        outcome.record(waited.elapsed(), batch.len() as u64);
+    }
+    outcome.ended(start)
+}
+
+/// Acks of [`BATCH_MESSAGES`] ids, some in flight: only for the server that does nothing.
+pub async fn ack(target: &Target) -> Result<Outcome, Failure> {
+    let start = Instant::now();
+    let mut outcome = Outcome::new();
+    let mut acks = JoinSet::new();
+    let ids = vec![bytes::Bytes::from_static(&[7; 20]); BATCH_MESSAGES];
+    while start.elapsed() < target.duration {
+        let (client, ids) = (target.client.clone(), ids.clone());
+        let sent = Instant::now();
+        acks.spawn(async move { client.ack(ids).await });
+        if acks.len() >= ACKS_IN_FLIGHT_MAX {
+            settled(acks.join_next().await)?;
+            outcome.record(sent.elapsed(), BATCH_MESSAGES as u64);
+        }
+    }
+    while let Some(done) = acks.join_next().await {
+        settled(Some(done))?;
+        outcome.messages += BATCH_MESSAGES as u64;
+    }
+    outcome.ended(start)
+}
+
+fn check(response: &PublishResponse, messages: usize, queues: i32) -> Result<(), Failure> {
+    let right = response.results.iter().all(|r| r.queues_matched == queues && r.position.is_some());
+    if response.results.len() == messages && right {
+        return Ok(());
+    }
+    Err(Failure::other("a confirm did not say what was published"))
+}
+
+/// How long ago the message was made; its first bytes say when.
+fn age(message: Option<&Message>, start: Instant) -> Duration {
+    let stamp = message.and_then(|message| message.payload.first_chunk::<8>());
+    let made = stamp.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    start.elapsed().saturating_sub(Duration::from_nanos(made))
+}
+
+impl Target {
+    fn message(&self, start: Instant) -> Message {
+        let mut payload = vec![b'x'; self.payload_bytes];
+        if let Some(stamp) = payload.first_chunk_mut::<8>() {
+            *stamp = (start.elapsed().as_nanos() as u64).to_le_bytes();
+        }
+        Message { payload: payload.into(), ..Message::default() }
+    }
+}
+
+impl Outcome {
+    pub fn new() -> Self {
+        let latency = Histogram::new(3).expect("three digits are allowed");
+        Self { messages: 0, seconds: 0.0, latency }
+    }
+
+    pub fn record(&mut self, latency: Duration, messages: u64) {
+        self.latency.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+        self.messages += messages;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.messages += other.messages;
+        // Both grow as needed, so that adding cannot fail.
+        self.latency += other.latency;
+    }
+
+    fn ended(mut self, start: Instant) -> Result<Self, Failure> {
+        self.seconds = start.elapsed().as_secs_f64();
+        Ok(self)
+    }
+
+    /// Messages each second.
+    pub fn rate(&self) -> f64 {
+        self.messages as f64 / self.seconds.max(1e-9)
+    }
+}
