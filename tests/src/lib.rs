@@ -1,1 +1,10 @@
-//! See Cargo.toml.
+//! The harness of the scenarios: a real broker process, and short words for what they do with it.
+
+mod broker;
+mod words;
+
+pub use broker::{Broker, binary};
+pub use words::{
+    acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some,
+    within,
+};

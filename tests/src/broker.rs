@@ -1,0 +1,169 @@
+//! A broker process on a free port, ended with the value that stands for it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ferrymq_client::Client;
+use tempfile::TempDir;
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+const EXIT_WITHIN: Duration = Duration::from_secs(60);
+
+/// A broker with a directory of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Broker {
+    home: TempDir,
+    arguments: Vec<String>,
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Broker {
+    /// A broker that keeps its data on disk.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with more arguments of `ferrymq serve`.
+    pub fn start_with(extra: &[&str]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let data = home.path().join("data").display().to_string();
+        let mut arguments = vec!["--data".to_owned(), data];
+        arguments.extend(extra.iter().map(|&argument| argument.to_owned()));
+        Self::launch(home, arguments)
+    }
+
+    /// A broker in memory.
+    pub fn ephemeral() -> Self {
+        Self::launch(tempfile::tempdir().expect("a temporary directory"), vec!["--ephemeral".to_owned()])
+    }
+
+    fn launch(home: TempDir, arguments: Vec<String>) -> Self {
+        let mut child = spawn(home.path(), &arguments);
+        let address = wait_until_ready(&mut child, home.path());
+        Self { home, arguments, child, address }
+    }
+
+    /// `http://ip:port`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A client of its own connection.
+    pub async fn client(&self) -> Client {
+        Client::connect(self.url()).await.expect("the broker accepts connections")
+    }
+
+    /// Ends it with SIGKILL, and waits until it is gone.
+    pub fn kill9(&mut self) {
+        // An error means that it is gone already.
+        let _ = self.child.kill();
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// Sends SIGTERM.
+    pub fn sigterm(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(status.expect("kill runs").success(), "the broker was gone before SIGTERM");
+    }
+
+    /// Waits, for a bounded time, until it has exited by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let exited = poll(EXIT_WITHIN, || self.child.try_wait().expect("a child can be waited for"));
+        exited.unwrap_or_else(|| panic!("the broker did not exit in {EXIT_WITHIN:?}:\n{}", self.log()))
+    }
+
+    /// Starts it again over the same data, on another port. It has to have ended before.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.home.path(), &self.arguments);
+        self.address = wait_until_ready(&mut self.child, self.home.path());
+    }
+
+    /// What it wrote to stderr since its last start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.home.path().join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+fn spawn(home: &Path, arguments: &[String]) -> Child {
+    let port_file = home.join("port");
+    // The port of an earlier start must not be taken for this one's.
+    let _ = fs::remove_file(&port_file);
+    let stderr = fs::File::create(home.join("stderr")).expect("a file in the temporary directory");
+    Command::new(binary())
+        .arg("serve")
+        .args(arguments)
+        .args(["--listen", "127.0.0.1:0", "--port-file"])
+        .arg(port_file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .expect("the broker's binary runs")
+}
+
+fn wait_until_ready(child: &mut Child, home: &Path) -> SocketAddr {
+    let log = || fs::read_to_string(home.join("stderr")).unwrap_or_default();
+    let address = poll(READY_WITHIN, || {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            panic!("the broker ended before it was ready: {status}\n{}", log());
+        }
+        fs::read_to_string(home.join("port")).ok()?.trim().parse().ok()
+    });
+    if address.is_none() {
+        let _ = child.kill();
+    }
+    address.unwrap_or_else(|| panic!("the broker was not ready in {READY_WITHIN:?}:\n{}", log()))
+}
+
+/// Asks again and again, less and less often, until there is an answer or the time is over.
+fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match ask() {
+            Some(answer) => return Some(answer),
+            None if Instant::now() >= deadline => return None,
+            None => thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// The path of the `ferrymq` binary, built once for each test program, in the profile of that program.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let own = std::env::current_exe().expect("a test knows its own path");
+        let profile = own.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "-p", "ferrymq-cli", "--bin", "ferrymq"]);
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status();
+        assert!(status.expect("cargo runs").success(), "the broker does not build");
+        profile.join(format!("ferrymq{}", std::env::consts::EXE_SUFFIX))
+    })
+}
