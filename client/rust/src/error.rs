@@ -72,10 +72,7 @@ impl Error {
     /// An argument that never reached the broker.
     pub(crate) fn invalid(field: &str, rule: &str) -> Self {
         let mut facts = Facts::new(Code::InvalidArgument, rule.to_owned());
-        facts.violations.push(FieldViolation {
-            field: field.to_owned(),
-            rule: rule.to_owned(),
-        });
+        facts.violations.push(FieldViolation { field: field.to_owned(), rule: rule.to_owned() });
         Self(Box::new(facts))
     }
 
@@ -111,10 +108,12 @@ fn root_cause<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 's
     cause
 }
 
+/// Never empty: a bare status is said by its code.
 fn message_of(status: &Status) -> String {
-    match status.source() {
-        Some(source) => format!("{}: {}", status.message(), root_cause(source)),
-        None => status.message().to_owned(),
+    match (status.source(), status.message()) {
+        (Some(source), message) => format!("{message}: {}", root_cause(source)),
+        (None, "") => status.code().description().to_owned(),
+        (None, message) => message.to_owned(),
     }
 }
 
@@ -128,12 +127,11 @@ impl From<Status> for Error {
             facts.metadata.clone_from(&info.metadata);
         }
         if let Some(bad) = details.bad_request() {
-            facts
-                .violations
-                .extend(bad.field_violations.iter().map(|v| FieldViolation {
-                    field: v.field.clone(),
-                    rule: v.description.clone(),
-                }));
+            facts.violations.extend(
+                bad.field_violations
+                    .iter()
+                    .map(|v| FieldViolation { field: v.field.clone(), rule: v.description.clone() }),
+            );
         }
         facts.retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
         Self(Box::new(facts))
@@ -146,10 +144,7 @@ impl From<Failure> for Error {
         facts.reason = failure.reason();
         facts.retry_after = failure.retry_after.and_then(|d| Duration::try_from(d).ok());
         if !failure.field.is_empty() {
-            facts.violations.push(FieldViolation {
-                field: failure.field,
-                rule: failure.message,
-            });
+            facts.violations.push(FieldViolation { field: failure.field, rule: failure.message });
         }
         Self(Box::new(facts))
     }
@@ -188,21 +183,14 @@ mod tests {
         details.set_error_info("TOPIC_NOT_FOUND", "ferrymq", metadata);
         details.add_bad_request_violation("messages[3].ttl_ms", "at most 366 days");
         details.set_retry_info(Some(Duration::from_millis(250)));
-        let error = Error::from(Status::with_error_details(
-            Code::NotFound,
-            "no such topic",
-            details,
-        ));
+        let error = Error::from(Status::with_error_details(Code::NotFound, "no such topic", details));
 
         assert_eq!(error.code(), Code::NotFound);
         assert_eq!(error.reason(), ErrorReason::TopicNotFound);
         assert_eq!(error.metadata()["topic"], "order");
         assert_eq!(error.retry_after(), Some(Duration::from_millis(250)));
         assert!(error.is_retryable());
-        assert_eq!(
-            error.to_string(),
-            "no such topic; messages[3].ttl_ms: at most 366 days"
-        );
+        assert_eq!(error.to_string(), "no such topic; messages[3].ttl_ms: at most 366 days");
     }
 
     #[test]
@@ -216,6 +204,8 @@ mod tests {
         let bare = Error::from(Status::invalid_argument("no"));
         assert_eq!(bare.reason(), ErrorReason::Unspecified);
         assert!(!bare.is_retryable());
+        let silent = Error::from(Status::unimplemented(""));
+        assert!(!silent.to_string().is_empty());
     }
 
     #[test]
@@ -224,10 +214,7 @@ mod tests {
             code: Code::ResourceExhausted as i32,
             reason: ErrorReason::DiskFull as i32,
             message: "disk full".into(),
-            retry_after: Some(prost_types::Duration {
-                seconds: 1,
-                nanos: 0,
-            }),
+            retry_after: Some(prost_types::Duration { seconds: 1, nanos: 0 }),
             field: String::new(),
         };
         let error = Error::from(failure);
