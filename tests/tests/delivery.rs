@@ -1,0 +1,221 @@
+//! What comes to whom, how often, and in what order.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ferrymq_client::v1::log_point::At;
+use ferrymq_client::v1::subscribe_request::Source;
+use ferrymq_client::v1::{
+    DeadLetterReason, LogEdge, LogPoint, Message, NackMode, Queue, RetryPolicy, SettleStatus, SubscribeRequest,
+};
+use ferrymq_client::{Client, Code, Destination, group, queue};
+use ferrymq_tests::{
+    Broker, acked, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some, within,
+};
+
+fn named(name: &str) -> Queue {
+    Queue { name: name.to_owned(), ..Queue::default() }
+}
+
+fn numbered(count: usize) -> Vec<Message> {
+    (0..count).map(|number| message("k", number.to_string())).collect()
+}
+
+fn from(topic: &str, group: &str, edge: LogEdge) -> SubscribeRequest {
+    SubscribeRequest {
+        source: Some(Source::Topic(topic.to_owned())),
+        group: group.to_owned(),
+        create_if_missing: !group.is_empty(),
+        start: Some(LogPoint { at: Some(At::Edge(edge.into())) }),
+        ..SubscribeRequest::default()
+    }
+}
+
+async fn with_topic(name: &str) -> (Broker, Client) {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, name).await;
+    (broker, client)
+}
+
+#[tokio::test]
+async fn an_acked_message_is_gone_and_its_credit_is_back() {
+    let (_broker, client) = with_topic("t").await;
+    let request = SubscribeRequest { prefetch: 1, ..group("t", "g") };
+    let mut subscriber = client.subscribe(request).await.unwrap();
+    publish(&client, "t", numbered(5)).await;
+    for number in 0..5 {
+        let one = deliveries(&mut subscriber, 1).await;
+        assert_eq!(payloads(&one), [number.to_string()]);
+        assert_eq!((one[0].attempt, one[0].topic.as_str()), (1, "t"));
+        acked(&client, &one).await;
+    }
+    drop(subscriber);
+    assert!(pull(&client, "t/g").await.is_empty());
+}
+
+#[tokio::test]
+async fn patterns_choose_which_queues_get_a_copy() {
+    let (_broker, client) = with_topic("t").await;
+    for (name, pattern) in [("all", "#"), ("one", "eu.*"), ("deep", "eu.#"), ("exact", "eu.de")] {
+        create_queue(&client, named(name), &[("t", pattern)]).await;
+    }
+    let keys = ["eu", "eu.de", "eu.de.x", "us.de"];
+    let confirmed = publish(&client, "t", keys.map(|key| message(key, key)).to_vec()).await;
+    let matched: Vec<i32> = confirmed.results.iter().map(|result| result.queues_matched).collect();
+    assert_eq!(matched, [2, 4, 2, 1]);
+    assert_eq!(payloads(&collect(&client, "all", 4).await), keys);
+    assert_eq!(payloads(&collect(&client, "one", 1).await), ["eu.de"]);
+    assert_eq!(payloads(&collect(&client, "deep", 3).await), ["eu", "eu.de", "eu.de.x"]);
+    assert_eq!(payloads(&collect(&client, "exact", 1).await), ["eu.de"]);
+}
+
+#[tokio::test]
+async fn a_queue_merges_its_sources_in_commit_order() {
+    let (_broker, client) = with_topic("a").await;
+    create_topic(&client, "b").await;
+    create_queue(&client, named("q"), &[("a", "#"), ("b", "#")]).await;
+    for number in 0..30 {
+        let to = [Destination::Topic("a".into()), Destination::Topic("b".into()), Destination::Queue("q".into())];
+        let batch = vec![message("", number.to_string())];
+        client.publish(to[number % 3].clone(), batch).await.unwrap();
+    }
+    let expected: Vec<String> = (0..30).map(|number| number.to_string()).collect();
+    assert_eq!(payloads(&collect(&client, "q", 30).await), expected);
+}
+
+#[tokio::test]
+async fn a_busy_consumer_does_not_hoard() {
+    let (_broker, client) = with_topic("t").await;
+    let request = SubscribeRequest { prefetch: 2, ..group("t", "g") };
+    let mut busy = client.subscribe(request.clone()).await.unwrap();
+    let mut free = client.subscribe(request).await.unwrap();
+    publish(&client, "t", numbered(10)).await;
+    let held = deliveries(&mut busy, 2).await;
+    let mut seen: BTreeSet<String> = payloads(&held).into_iter().collect();
+    while seen.len() < 10 {
+        let batch = within("the rest", free.next_batch()).await.unwrap().unwrap();
+        seen.extend(payloads(&batch));
+        acked(&client, &batch).await;
+    }
+    acked(&client, &held).await;
+}
+
+#[tokio::test]
+async fn what_a_lost_consumer_held_comes_again_and_says_so() {
+    let (_broker, client) = with_topic("t").await;
+    let mut first = client.subscribe(group("t", "g")).await.unwrap();
+    publish(&client, "t", numbered(3)).await;
+    let held = deliveries(&mut first, 3).await;
+    assert!(held.iter().all(|delivery| delivery.attempt == 1));
+    drop(first);
+    let mut second = client.subscribe(group("t", "g")).await.unwrap();
+    let again = deliveries(&mut second, 3).await;
+    assert!(again.iter().all(|delivery| delivery.attempt == 2), "{again:?}");
+    acked(&client, &again).await;
+}
+
+#[tokio::test]
+async fn release_gives_back_at_once_and_is_no_failure() {
+    let (_broker, client) = with_topic("t").await;
+    let retry = RetryPolicy { max_attempts: Some(2), ..RetryPolicy::default() };
+    create_queue(&client, Queue { retry: Some(retry), ..named("q") }, &[("t", "#")]).await;
+    publish(&client, "t", numbered(1)).await;
+    for attempt in 1..=5 {
+        let one = pull_some(&client, "q").await;
+        assert_eq!(one[0].attempt, attempt);
+        let ids = vec![one[0].ack_id.clone()];
+        assert_eq!(client.nack(ids, NackMode::Release, None, "").await.unwrap(), [SettleStatus::Ok]);
+    }
+}
+
+#[tokio::test]
+async fn retries_back_off_and_end_as_a_dead_letter() {
+    let (_broker, client) = with_topic("t").await;
+    let backoff = prost_types::Duration { seconds: 0, nanos: 20_000_000 };
+    let retry = RetryPolicy {
+        max_attempts: Some(3),
+        min_backoff: Some(backoff),
+        max_backoff: Some(backoff),
+        ..RetryPolicy::default()
+    };
+    create_queue(&client, Queue { retry: Some(retry), ..named("q") }, &[("t", "#")]).await;
+    publish(&client, "t", numbered(1)).await;
+    for attempt in 1..=3 {
+        let one = pull_some(&client, "q").await;
+        assert_eq!(one[0].attempt, attempt);
+        client.nack(vec![one[0].ack_id.clone()], NackMode::Retry, None, "broken").await.unwrap();
+    }
+    let dead = pull_some(&client, "q.dlq").await.remove(0);
+    let letter = dead.dead_letter.unwrap();
+    assert_eq!(letter.reason(), DeadLetterReason::MaxAttempts);
+    assert_eq!((letter.queue.as_str(), letter.topic.as_str(), letter.attempts), ("q", "t", 3));
+    assert!(pull(&client, "q").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_nack_with_a_delay_waits() {
+    let (_broker, client) = with_topic("t").await;
+    create_queue(&client, named("q"), &[("t", "#")]).await;
+    publish(&client, "t", numbered(1)).await;
+    let one = pull_some(&client, "q").await;
+    let ids = vec![one[0].ack_id.clone()];
+    client.nack(ids, NackMode::Retry, Some(Duration::from_secs(3600)), "later").await.unwrap();
+    assert!(pull(&client, "q").await.is_empty());
+    assert_eq!(client.get_queue("q").await.unwrap().stats.unwrap().backing_off, 1);
+}
+
+#[tokio::test]
+async fn a_rejected_message_is_a_dead_letter_with_its_reason() {
+    let (_broker, client) = with_topic("t").await;
+    create_queue(&client, named("q"), &[("t", "#")]).await;
+    publish(&client, "t", numbered(1)).await;
+    let one = pull_some(&client, "q").await.remove(0);
+    client.nack(vec![one.ack_id.clone()], NackMode::Reject, None, "cannot read it").await.unwrap();
+    let dead = pull_some(&client, "q.dlq").await.remove(0);
+    let letter = dead.dead_letter.unwrap();
+    assert_eq!(letter.reason(), DeadLetterReason::Rejected);
+    assert_eq!(letter.description, "cannot read it");
+    assert_eq!(letter.position, one.position);
+    assert_eq!(dead.message, one.message);
+}
+
+#[tokio::test]
+async fn a_broadcast_sees_all_from_earliest_and_only_what_is_new_from_latest() {
+    let (_broker, client) = with_topic("t").await;
+    publish(&client, "t", numbered(2)).await;
+    let mut early = client.subscribe(from("t", "", LogEdge::Earliest)).await.unwrap();
+    let mut late = client.subscribe(from("t", "", LogEdge::Latest)).await.unwrap();
+    publish(&client, "t", vec![message("", "new")]).await;
+    assert_eq!(payloads(&deliveries(&mut early, 3).await), ["0", "1", "new"]);
+    assert_eq!(payloads(&deliveries(&mut late, 1).await), ["new"]);
+}
+
+#[tokio::test]
+async fn a_group_is_made_only_if_asked_and_may_look_back() {
+    let (_broker, client) = with_topic("t").await;
+    publish(&client, "t", numbered(2)).await;
+    let typo = SubscribeRequest { create_if_missing: false, ..group("t", "typo") };
+    assert_eq!(client.subscribe(typo).await.unwrap_err().code(), Code::NotFound);
+    let mut late = client.subscribe(from("t", "late", LogEdge::Earliest)).await.unwrap();
+    assert!(late.opened().created);
+    assert_eq!(late.opened().queue, "t/late");
+    acked(&client, &deliveries(&mut late, 2).await).await;
+    let second = client.subscribe(queue("t/late")).await.unwrap();
+    assert!(!second.opened().created);
+}
+
+#[tokio::test]
+async fn a_pulled_lease_can_be_extended_and_a_lost_one_cannot() {
+    let (_broker, client) = with_topic("t").await;
+    create_queue(&client, named("q"), &[("t", "#")]).await;
+    publish(&client, "t", numbered(1)).await;
+    let ids = vec![pull_some(&client, "q").await[0].ack_id.clone()];
+    let extended = client.extend(ids.clone(), Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(extended, [SettleStatus::Ok]);
+    client.nack(ids.clone(), NackMode::Release, None, "").await.unwrap();
+    assert_eq!(client.extend(ids.clone(), None).await.unwrap(), [SettleStatus::LeaseLost]);
+    assert_eq!(client.ack(ids.clone()).await.unwrap(), [SettleStatus::Ok], "a late ack still settles");
+    assert_eq!(client.ack(ids).await.unwrap(), [SettleStatus::AlreadySettled]);
+    assert!(pull(&client, "q").await.is_empty());
+}
