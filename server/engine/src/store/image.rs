@@ -9,6 +9,7 @@ use ferrymq_core::CommitNo;
 
 use super::items::{self, Item};
 use super::op::{self, ImageEnd};
+use super::sled_state::{Meta, SledState};
 use super::{Inner, Store, StoreError, Writer};
 
 /// About the bytes of a slice: how long a commit may have to wait for one.
@@ -20,9 +21,21 @@ const PRESSED_EVERY_BYTES: u64 = 1 << 20;
 
 /// The state at one commit.
 struct Taken {
-    includes: CommitNo,
+    meta: Meta,
     items: Vec<Item>,
-    digest: u64,
+}
+
+/// Writes the state into its directory, on a thread that may wait. The directory, if it can be used again.
+async fn keep_in_sled(sled: Option<SledState>, taken: Taken) -> Option<SledState> {
+    let sled = sled?;
+    let write = move || match sled.store(taken.meta, &taken.items) {
+        Ok(()) => Some(sled),
+        Err(error) => {
+            tracing::warn!(error, "the state directory cannot be written; it is left alone until the next start");
+            None
+        }
+    };
+    tokio::task::spawn_blocking(write).await.ok().flatten()
 }
 
 impl Store {
@@ -33,8 +46,9 @@ impl Store {
     /// If the image cannot be written, or a batch that is to be copied cannot be read.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         let inner = &*self.inner;
-        let _one = inner.imaging.lock().await;
-        let passed = inner.write_image().await?;
+        let mut sled = inner.imaging.lock().await;
+        let (passed, taken) = inner.write_image().await?;
+        *sled = keep_in_sled(sled.take(), taken).await;
         inner.give_up(passed);
         inner.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.copy_live(passed).await
@@ -68,12 +82,13 @@ impl Inner {
     }
 
     /// Writes one image; the last commit that the image before it includes.
-    async fn write_image(&self) -> Result<CommitNo, StoreError> {
-        let taken = self.take().await;
-        if taken.includes == CommitNo(0) {
-            return Ok(CommitNo(0));
+    async fn write_image(&self) -> Result<(CommitNo, Taken), StoreError> {
+        let mut taken = self.take().await;
+        if taken.meta.includes == CommitNo(0) {
+            return Ok((CommitNo(0), taken));
         }
-        let hash = self.frames.get(taken.includes).await?.hash;
+        taken.meta.hash = self.frames.get(taken.meta.includes).await?.hash;
+        let Meta { includes, hash, digest } = taken.meta;
         let mut slices = Vec::new();
         for slice in items::slices(&taken.items, SLICE_BYTES) {
             let mut writer = self.writer.lock().await;
@@ -81,12 +96,12 @@ impl Inner {
             slices.push(self.append_own(&mut writer, parts).await?);
         }
         let mut writer = self.writer.lock().await;
-        let end = ImageEnd { includes: taken.includes, hash, digest: taken.digest, slices };
+        let end = ImageEnd { includes, hash, digest, slices };
         let parts = op::encode_image(writer.image, &end);
         let image = self.append_own(&mut writer, parts).await?;
         let passed = writer.image_includes;
-        (writer.image, writer.image_includes) = (image, taken.includes);
-        Ok(passed)
+        (writer.image, writer.image_includes) = (image, includes);
+        Ok((passed, taken))
     }
 
     /// The state as it is now. The writer is held, so that the newest frame's effects are in it.
@@ -94,7 +109,7 @@ impl Inner {
         let mut writer = self.writer.lock().await;
         writer.since_image = 0;
         let items = self.state().items();
-        Taken { includes: writer.newest, digest: items::digest(&items), items }
+        Taken { meta: Meta { includes: writer.newest, hash: 0, digest: items::digest(&items) }, items }
     }
 
     /// Appends a frame that changes no log.

@@ -11,6 +11,7 @@ mod items;
 mod op;
 mod read;
 mod recover;
+mod sled_state;
 mod state;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
 use crate::frame_log::{FrameLog, LogError, Space};
 use cache::Cache;
+use sled_state::SledState;
 use state::State;
 
 pub use op::Op;
@@ -165,8 +167,8 @@ struct Inner {
     state: RwLock<State>,
     cache: Mutex<Cache>,
     writer: tokio::sync::Mutex<Writer>,
-    /// Held while a state image is written: one at a time.
-    imaging: tokio::sync::Mutex<()>,
+    /// The state directory. Held while a state image is written: one at a time.
+    imaging: tokio::sync::Mutex<Option<SledState>>,
     image_due: AtomicBool,
     counters: Counters,
     unclean: bool,
@@ -184,12 +186,12 @@ impl Store {
     /// # Errors
     /// If frames cannot be read, are damaged or do not follow each other.
     pub async fn open(frames: Arc<dyn FrameLog>, options: StoreOptions) -> Result<Self, StoreError> {
-        let found = recover::recover(&*frames).await?;
+        let found = recover::recover(&*frames, options.state_dir.clone()).await?;
         let inner = Inner {
             cache: Mutex::new(Cache::new(options.cache_bytes_max)),
             state: RwLock::new(found.state),
             writer: tokio::sync::Mutex::new(found.writer),
-            imaging: tokio::sync::Mutex::default(),
+            imaging: tokio::sync::Mutex::new(found.sled),
             image_due: AtomicBool::new(false),
             counters: Counters::default(),
             unclean: found.unclean,

@@ -1,5 +1,7 @@
 //! Recovery: the state anew from the newest whole state image and the frames after it.
 
+use std::path::PathBuf;
+
 use bytes::Bytes;
 use ferrymq_core::CommitNo;
 use ferrymq_core::codec::Malformed;
@@ -7,6 +9,7 @@ use ferrymq_core::settle::{self, SettleRecord};
 
 use super::items;
 use super::op::{self, Change, Kind};
+use super::sled_state::{Meta, SledState};
 use super::state::State;
 use super::{SETTLE_LOG, StoreError, Writer};
 use crate::frame_log::{Frame, FrameLog, LogError};
@@ -19,27 +22,68 @@ pub(super) struct Recovered {
     pub state: State,
     pub writer: Writer,
     pub unclean: bool,
+    pub sled: Option<SledState>,
 }
 
 /// Makes the state anew.
-pub(super) async fn recover(frames: &dyn FrameLog) -> Result<Recovered, StoreError> {
+pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -> Result<Recovered, StoreError> {
     let newest = frames.newest();
+    let (sled, kept) = open_sled(frames, state_dir).await;
     let mut writer = Writer { newest, image: CommitNo(0), image_includes: CommitNo(0), since_image: 0 };
     let mut state = State::default();
     if newest == CommitNo(0) {
-        return Ok(Recovered { state, writer, unclean: false });
+        return Ok(Recovered { state, writer, unclean: false, sled });
     }
     let last = understand(newest, &frames.get(newest).await?.body)?;
     let unclean = last.kind != Kind::Clean;
     let hint = if matches!(last.kind, Kind::Image(_)) { newest } else { last.image };
     let mut after = None;
-    if let Some(image) = newest_whole(frames, hint).await? {
+    if let (Some((meta, found)), Ok(includes)) = (kept, image_includes(frames, hint).await) {
+        (writer.image, writer.image_includes) = (hint, includes);
+        after = Some((meta.includes, meta.hash));
+        state = found;
+    } else if let Some(image) = newest_whole(frames, hint).await? {
         (writer.image, writer.image_includes) = (image.commit, image.includes);
         after = Some((image.includes, image.hash));
         state = image.state;
     }
     writer.since_image = replay(frames, &mut state, &mut after, newest).await?;
-    Ok(Recovered { state, writer, unclean })
+    Ok(Recovered { state, writer, unclean, sled })
+}
+
+/// The state directory, and the state in it if that belongs to these frames.
+async fn open_sled(frames: &dyn FrameLog, dir: Option<PathBuf>) -> (Option<SledState>, Option<(Meta, State)>) {
+    let Some(dir) = dir else { return (None, None) };
+    let opening = tokio::task::spawn_blocking(move || {
+        let sled = SledState::open(&dir)?;
+        match sled.load() {
+            Ok(kept) => Ok((sled, kept)),
+            Err(why) => Ok((sled.replace(&why)?, None)),
+        }
+    });
+    let opened: Result<_, String> = opening.await.unwrap_or_else(|error| Err(error.to_string()));
+    match opened {
+        Ok((sled, Some((meta, state)))) => {
+            if frames.get(meta.includes).await.is_ok_and(|frame| frame.hash == meta.hash) {
+                return (Some(sled), Some((meta, state)));
+            }
+            let why = "it belongs to other frames";
+            let replaced = tokio::task::spawn_blocking(move || sled.replace(why)).await;
+            (replaced.ok().and_then(Result::ok), None)
+        }
+        Ok((sled, None)) => (Some(sled), None),
+        Err(error) => {
+            tracing::warn!(error, "the state directory cannot be used; the state is in the frames alone");
+            (None, None)
+        }
+    }
+}
+
+async fn image_includes(frames: &dyn FrameLog, image: CommitNo) -> Result<CommitNo, StoreError> {
+    match understand(image, &frames.get(image).await?.body)?.kind {
+        Kind::Image(end) => Ok(end.includes),
+        _ => Err(malformed(image, Malformed("not the end of a state image"))),
+    }
 }
 
 struct Image {

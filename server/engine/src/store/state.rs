@@ -43,11 +43,16 @@ pub(super) struct State {
     pub logs: BTreeMap<LogId, LogState>,
     pub values: BTreeMap<Bytes, Bytes>,
     pub cursors: BTreeMap<(QueueId, LogId), Cursor>,
-    /// Frames that were not given up yet, and the bytes of live batches in each.
+    /// Frames that were not given up yet, and the weight of live batches in each.
     pub frames: BTreeMap<CommitNo, u64>,
     /// Bytes written in each stretch of frames, by its first frame.
     pub stretches: BTreeMap<CommitNo, u64>,
     pub live_bytes: u64,
+}
+
+/// What a batch counts for in its frame. An empty one lives too.
+fn weight(place: Place) -> u64 {
+    u64::from(place.len) + 1
 }
 
 impl State {
@@ -126,7 +131,7 @@ impl State {
         }
         if let Some(entry) = entry {
             self.live_bytes += u64::from(entry.place.len);
-            *self.frames.entry(entry.place.frame).or_default() += u64::from(entry.place.len);
+            *self.frames.entry(entry.place.frame).or_default() += weight(entry.place);
         }
         if let Some(old) = old {
             self.release(old.place);
@@ -136,7 +141,7 @@ impl State {
     fn release(&mut self, place: Place) {
         self.live_bytes = self.live_bytes.saturating_sub(place.len.into());
         if let Some(live) = self.frames.get_mut(&place.frame) {
-            *live = live.saturating_sub(place.len.into());
+            *live = live.saturating_sub(weight(place));
         }
     }
 
