@@ -104,6 +104,15 @@ pub enum Command {
   ferrymq status --json
   ferrymq status --url http://broker:7171 || alert")]
     Status,
+    /// Read a stopped broker's data directory and name what is damaged. Changes nothing.
+    #[command(after_help = "Examples:
+  ferrymq check ferrymq-data
+  ferrymq check /var/lib/ferrymq --json
+  ferrymq check /backup/ferrymq && echo whole")]
+    Check {
+        /// The data directory.
+        dir: PathBuf,
+    },
     /// Measure a broker, beside the raw disk and a gRPC server that does nothing.
     #[command(after_help = "Examples:
   ferrymq bench --url http://127.0.0.1:7171

@@ -63,7 +63,10 @@ impl Failure {
         let Some(missing) = self.rpc.as_ref().and_then(Missing::of) else {
             return self;
         };
-        let names = missing.existing(client).await;
+        let names = match missing.similar.clone() {
+            Some(similar) => vec![similar],
+            None => missing.existing(client).await,
+        };
         let create = format!("ferrymq {} create {}", missing.kind, missing.name);
         let hint = match closest(&missing.name, &names) {
             Some(close) => format!("did you mean `{close}`? Or make it: {create}"),
@@ -117,6 +120,8 @@ fn hint_for(error: &Error) -> Option<String> {
 struct Missing {
     kind: &'static str,
     name: String,
+    /// What the broker thinks was meant.
+    similar: Option<String>,
 }
 
 impl Missing {
@@ -126,8 +131,9 @@ impl Missing {
             ErrorReason::QueueNotFound => "queue",
             _ => return None,
         };
-        let name = error.metadata().get(kind).or_else(|| error.metadata().get("name"))?;
-        Some(Self { kind, name: name.clone() })
+        let facts = error.metadata();
+        let name = facts.get(kind).or_else(|| facts.get("name"))?;
+        Some(Self { kind, name: name.clone(), similar: facts.get("similar").cloned() })
     }
 
     /// Best effort: the command has failed already.

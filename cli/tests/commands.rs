@@ -102,3 +102,14 @@ fn exit_codes_tell_scripts_what_happened() {
     assert_eq!(noop.run("topic get orders", "").status.code(), Some(1));
     assert_eq!(noop.run("purge jobs", "").status.code(), Some(2));
 }
+
+#[test]
+fn check_reads_a_directory_without_a_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = ferrymq(&format!("check {} --json", dir.path().display()), "");
+    assert!(output.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["problems"], serde_json::json!([]));
+    let missing = dir.path().join("missing");
+    assert_eq!(ferrymq(&format!("check {}", missing.display()), "").status.code(), Some(2));
+}

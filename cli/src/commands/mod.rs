@@ -1,6 +1,7 @@
 //! One file for each kind of command.
 
 mod binding;
+mod check;
 mod inspect;
 mod publish;
 mod queue;
@@ -35,6 +36,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Bench(args) => crate::bench::run(args, cli.url.as_deref(), cli.json).await,
         Command::BenchNoopServer => crate::bench::noop::serve().await,
+        Command::Check { dir } => check::run(&dir, cli.json),
         command => {
             let url = cli.url.unwrap_or_else(|| DEFAULT_URL.to_owned());
             let context = Context { client: Client::connect(url.clone()).await?, json: cli.json };
@@ -64,8 +66,8 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Purge(args) => inspect::purge(args, context).await,
         Command::Stats(args) => inspect::stats(args, context).await,
         Command::Status => inspect::status(context, url).await,
-        // These have been taken care of: they make their own connections.
-        Command::Bench(_) | Command::BenchNoopServer => Ok(()),
+        // These have been taken care of: they need no connection, or make their own.
+        Command::Bench(_) | Command::BenchNoopServer | Command::Check { .. } => Ok(()),
     }
 }
 
