@@ -92,6 +92,8 @@ pub(super) enum Kind {
     Image(ImageEnd),
     /// The store was closed in order.
     Clean,
+    /// Empty: the log's own, where a new owner began.
+    Epoch,
 }
 
 /// What ties the slices of a state image together.
@@ -209,6 +211,9 @@ pub(super) fn changes(parts: &[Bytes]) -> Result<Vec<Change>, Malformed> {
 
 /// Understands a frame's body.
 pub(super) fn decode(body: &Bytes) -> Result<Body, Malformed> {
+    if body.is_empty() {
+        return Ok(Body { image: CommitNo(0), kind: Kind::Epoch });
+    }
     let mut input: &[u8] = body;
     let prefix = codec::take(&mut input, PREFIX as u64)?;
     if prefix[0] != VERSION {

@@ -34,9 +34,12 @@ pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -
     if newest == CommitNo(0) {
         return Ok(Recovered { state, writer, unclean: false, sled });
     }
-    let last = understand(newest, &frames.get(newest).await?.body)?;
-    let unclean = last.kind != Kind::Clean;
-    let hint = if matches!(last.kind, Kind::Image(_)) { newest } else { last.image };
+    let (unclean, hint) = match last_written(frames, newest).await? {
+        Some((commit, last)) => {
+            (last.kind != Kind::Clean, if matches!(last.kind, Kind::Image(_)) { commit } else { last.image })
+        }
+        None => (false, CommitNo(0)),
+    };
     let mut after = None;
     if let (Some((meta, found)), Ok(includes)) = (kept, image_includes(frames, hint).await) {
         (writer.image, writer.image_includes) = (hint, includes);
@@ -49,6 +52,19 @@ pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -
     }
     writer.since_image = replay(frames, &mut state, &mut after, newest).await?;
     Ok(Recovered { state, writer, unclean, sled })
+}
+
+/// The newest frame that a store wrote.
+async fn last_written(frames: &dyn FrameLog, mut commit: CommitNo) -> Result<Option<(CommitNo, op::Body)>, StoreError> {
+    while commit != CommitNo(0) {
+        let frame = frames.get(commit).await?;
+        let body = understand(commit, &frame.body)?;
+        if body.kind != Kind::Epoch {
+            return Ok(Some((commit, body)));
+        }
+        commit = frame.prev;
+    }
+    Ok(None)
 }
 
 /// The state directory, and the state in it if that belongs to these frames.
@@ -182,7 +198,7 @@ fn apply(state: &mut State, frame: &Frame) -> Result<(), StoreError> {
             let settles = settles(&changes, &frame.body).map_err(|what| malformed(frame.commit, what))?;
             state.apply(frame.commit, &changes, &settles, written);
         }
-        Kind::Slice(_) | Kind::Image(_) | Kind::Clean => state.note_frame(frame.commit, written),
+        Kind::Slice(_) | Kind::Image(_) | Kind::Clean | Kind::Epoch => state.note_frame(frame.commit, written),
     }
     Ok(())
 }
