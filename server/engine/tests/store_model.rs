@@ -1,5 +1,7 @@
 //! The store against a naive model of logs, values and cursors, over restarts, checkpoints and crashes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

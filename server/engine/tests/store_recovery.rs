@@ -1,5 +1,7 @@
 //! After each commit the process may be gone: what is found again does not depend on what became of the state directory.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 
