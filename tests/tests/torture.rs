@@ -23,7 +23,6 @@ struct Ledger {
     sent: BTreeSet<String>,
     confirmed: BTreeSet<String>,
     received: BTreeMap<String, u32>,
-    ack_sent: BTreeSet<String>,
     acked: BTreeSet<String>,
     faults: Vec<String>,
 }
@@ -78,7 +77,6 @@ async fn consumer(client: Client, ledger: Shared) {
         }
         // One of each batch stays unsettled, so that each kill leaves something to redeliver.
         let ids = batch.iter().skip(1).map(|delivery| delivery.ack_id.clone()).collect();
-        with(&ledger, |ledger| ledger.ack_sent.extend(payloads.iter().skip(1).cloned()));
         let Ok(statuses) = client.ack(ids).await else { return };
         let settled = payloads.into_iter().skip(1).zip(statuses).filter(|(_, status)| *status == SettleStatus::Ok);
         with(&ledger, |ledger| ledger.acked.extend(settled.map(|(payload, _)| payload)));

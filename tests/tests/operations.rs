@@ -1,0 +1,69 @@
+//! Looking at a queue, emptying it, and counting.
+
+use ferrymq_client::v1::{MessageState, PeekRequest, PurgeRequest, Queue, peek_request, purge_request};
+use ferrymq_client::{Client, Code};
+use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, publish, pull, pull_some};
+
+async fn broker() -> (Broker, Client) {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
+    (broker, client)
+}
+
+#[tokio::test]
+async fn a_peek_shows_messages_and_takes_none() {
+    let (_broker, client) = broker().await;
+    publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
+    let request = PeekRequest { source: Some(peek_request::Source::Queue("q".into())), ..PeekRequest::default() };
+    for _ in 0..2 {
+        let seen = client.peek(request.clone()).await.unwrap().messages;
+        assert_eq!(seen.len(), 2);
+        assert!(seen.iter().all(|message| message.state() == MessageState::Ready));
+    }
+    let taken = pull_some(&client, "q").await;
+    assert_eq!((taken.len(), taken[0].attempt), (2, 1));
+    let held = client.peek(request).await.unwrap().messages;
+    assert!(held.iter().all(|message| message.state() == MessageState::Unsettled));
+}
+
+#[tokio::test]
+async fn a_purge_empties_one_queue_and_counts() {
+    let (_broker, client) = broker().await;
+    create_queue(&client, Queue { name: "other".into(), ..Queue::default() }, &[("t", "#")]).await;
+    publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
+    let request = PurgeRequest { target: Some(purge_request::Target::Queue("q".into())) };
+    assert_eq!(client.purge(request.clone()).await.unwrap(), 2);
+    assert_eq!(client.purge(request).await.unwrap(), 0);
+    assert!(pull(&client, "q").await.is_empty());
+    assert_eq!(pull(&client, "other").await.len(), 2);
+}
+
+#[tokio::test]
+async fn stats_count_what_is_ready_unsettled_and_acked() {
+    let (_broker, client) = broker().await;
+    publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
+    let ready = client.get_queue("q").await.unwrap().stats.unwrap();
+    assert_eq!((ready.ready, ready.unsettled, ready.received), (2, 0, 2));
+    let taken = pull_some(&client, "q").await;
+    let held = client.get_queue("q").await.unwrap().stats.unwrap();
+    assert_eq!((held.ready, held.unsettled, held.delivered), (0, 2, 2));
+    acked(&client, &taken).await;
+    let done = client.get_queue("q").await.unwrap().stats.unwrap();
+    assert_eq!((done.ready, done.unsettled, done.acked), (0, 0, 2));
+}
+
+#[tokio::test]
+async fn bindings_can_be_listed_and_removed_and_what_had_matched_stays() {
+    let (_broker, client) = broker().await;
+    publish(&client, "t", vec![message("", "before")]).await;
+    let bound = client.list_bindings("t", "q").await.unwrap();
+    assert_eq!(bound.len(), 1);
+    assert!(client.delete_binding(bound[0].name.clone()).await.unwrap());
+    let confirmed = publish(&client, "t", vec![message("", "after")]).await;
+    assert_eq!(confirmed.results[0].queues_matched, 0);
+    assert_eq!(pull(&client, "q").await.len(), 1);
+    assert_eq!(client.get_binding(bound[0].name.clone()).await.unwrap_err().code(), Code::NotFound);
+    assert!(client.create_binding(binding("t", "q", "#")).await.unwrap().created);
+}
