@@ -57,12 +57,14 @@ impl Store {
     /// Starts a checkpoint if it is time for one.
     pub(super) fn checkpoint_if_due(&self, writer: &Writer) {
         let inner = &self.inner;
+        // Outside a runtime nothing can go on by itself: the caller's own checkpoints do it.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let due = writer.since_image >= inner.options.checkpoint_every_bytes || inner.is_pressed(writer);
         if !due || inner.image_due.swap(true, Ordering::AcqRel) {
             return;
         }
         let store = self.clone();
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             if let Err(error) = store.checkpoint().await {
                 tracing::warn!(%error, "no state image was written; the next one will be tried in time");
             }
