@@ -54,26 +54,33 @@ impl Store {
         self.copy_live(passed).await
     }
 
-    /// Starts a checkpoint if it is time for one.
-    pub(super) fn checkpoint_if_due(&self, writer: &Writer) {
-        let inner = &self.inner;
-        // Outside a runtime nothing can go on by itself: the caller's own checkpoints do it.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let due = writer.since_image >= inner.options.checkpoint_every_bytes || inner.is_pressed(writer);
-        if !due || inner.image_due.swap(true, Ordering::AcqRel) {
+    /// Makes a checkpoint if it is time for one: beside the commits, or here where no runtime could go on with it.
+    pub(super) async fn checkpoint_if_due(&self, due: bool) {
+        if !due || self.inner.image_due.swap(true, Ordering::AcqRel) {
             return;
         }
-        let store = self.clone();
-        runtime.spawn(async move {
-            if let Err(error) = store.checkpoint().await {
-                tracing::warn!(%error, "no state image was written; the next one will be tried in time");
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(self.clone().checkpoint_due());
             }
-            store.inner.image_due.store(false, Ordering::Release);
-        });
+            Err(_) => Box::pin(self.clone().checkpoint_due()).await,
+        }
+    }
+
+    async fn checkpoint_due(self) {
+        if let Err(error) = self.checkpoint().await {
+            tracing::warn!(%error, "no state image was written; the next one will be tried in time");
+        }
+        self.inner.image_due.store(false, Ordering::Release);
     }
 }
 
 impl Inner {
+    /// True if it is time for a checkpoint.
+    pub(super) fn is_due(&self, writer: &Writer) -> bool {
+        writer.since_image >= self.options.checkpoint_every_bytes || self.is_pressed(writer)
+    }
+
     /// True if the room runs out while frames hold what is dead.
     fn is_pressed(&self, writer: &Writer) -> bool {
         if writer.since_image < PRESSED_EVERY_BYTES {

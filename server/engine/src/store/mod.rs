@@ -218,7 +218,9 @@ impl Store {
         inner.keep(commit, &ops);
         inner.state_mut().apply(commit, &changes, &settles, written);
         inner.counters.commits.fetch_add(1, Ordering::Relaxed);
-        self.checkpoint_if_due(&writer);
+        let due = inner.is_due(&writer);
+        drop(writer);
+        self.checkpoint_if_due(due).await;
         Ok(commit)
     }
 
