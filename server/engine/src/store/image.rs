@@ -68,7 +68,12 @@ impl Store {
     }
 
     async fn checkpoint_due(self) {
-        if let Err(error) = self.checkpoint().await {
+        let mut made = self.checkpoint().await;
+        if made.is_ok() && self.space().free_bytes < ROOM_MIN_BYTES {
+            // Only what two images have passed is free.
+            made = self.checkpoint().await;
+        }
+        if let Err(error) = made {
             tracing::warn!(%error, "no state image was written; the next one will be tried in time");
         }
         self.inner.image_due.store(false, Ordering::Release);
@@ -81,13 +86,14 @@ impl Inner {
         writer.since_image >= self.options.checkpoint_every_bytes || self.is_pressed(writer)
     }
 
-    /// True if the room runs out while frames hold what is dead.
+    /// True if the room runs out while there is something to free.
     fn is_pressed(&self, writer: &Writer) -> bool {
-        if writer.since_image < PRESSED_EVERY_BYTES {
+        let space = self.frames.space();
+        if space.free_bytes >= ROOM_MIN_BYTES {
             return false;
         }
-        let space = self.frames.space();
-        space.free_bytes < ROOM_MIN_BYTES && space.used_bytes > self.state().live_bytes * 2
+        let freed = writer.live_at_image.saturating_sub(self.state().live_bytes);
+        writer.since_image >= PRESSED_EVERY_BYTES || (freed > 0 && freed >= space.used_bytes / 8)
     }
 
     /// Writes one image; the last commit that the image before it includes.
@@ -117,7 +123,9 @@ impl Inner {
     async fn take(&self) -> Taken {
         let mut writer = self.writer.lock().await;
         writer.since_image = 0;
-        let items = self.state().items();
+        let state = self.state();
+        writer.live_at_image = state.live_bytes;
+        let items = state.items();
         Taken { meta: Meta { includes: writer.newest, hash: 0, digest: items::digest(&items) }, items }
     }
 

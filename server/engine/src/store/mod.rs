@@ -159,6 +159,8 @@ struct Writer {
     image_includes: CommitNo,
     /// Bytes of frames since it began.
     since_image: u64,
+    /// Bytes of batches that lived then.
+    live_at_image: u64,
 }
 
 struct Inner {

@@ -29,7 +29,8 @@ pub(super) struct Recovered {
 pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -> Result<Recovered, StoreError> {
     let newest = frames.newest();
     let (sled, kept) = open_sled(frames, state_dir).await;
-    let mut writer = Writer { newest, image: CommitNo(0), image_includes: CommitNo(0), since_image: 0 };
+    let mut writer =
+        Writer { newest, image: CommitNo(0), image_includes: CommitNo(0), since_image: 0, live_at_image: 0 };
     let mut state = State::default();
     if newest == CommitNo(0) {
         return Ok(Recovered { state, writer, unclean: false, sled });
@@ -51,6 +52,7 @@ pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -
         state = image.state;
     }
     writer.since_image = replay(frames, &mut state, &mut after, newest).await?;
+    writer.live_at_image = state.live_bytes;
     Ok(Recovered { state, writer, unclean, sled })
 }
 
