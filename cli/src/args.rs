@@ -27,14 +27,20 @@ pub struct Cli {
     /// Print JSON, one value for each line; failures too, on stderr.
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to do.
+    /// What to do. Nothing: start the broker, as `ferrymq serve` does.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start the broker. This is what `ferrymq` alone does.
+    #[command(after_help = "Examples:
+  ferrymq serve --data /var/lib/ferrymq
+  ferrymq serve --ephemeral --listen 127.0.0.1:0 --port-file port
+  ferrymq serve --config ferrymq.toml --print-config")]
+    Serve(ServeArgs),
     /// Make, show, list and delete topics: what publishers name.
     #[command(
         subcommand,
@@ -122,6 +128,38 @@ pub enum Command {
     /// The server that `bench` compares with.
     #[command(hide = true)]
     BenchNoopServer,
+}
+
+/// `ferrymq serve`. What is not given comes from the environment (FERRYMQ_*), the file, or the default, in that order.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Where the data is kept. Default: ferrymq-data.
+    #[arg(long, conflicts_with = "ephemeral")]
+    pub data: Option<PathBuf>,
+    /// Address to listen on. Default: 127.0.0.1:7171; port 0: any that is free.
+    #[arg(long)]
+    pub listen: Option<std::net::SocketAddr>,
+    /// A TOML file with settings.
+    #[arg(long, env = "FERRYMQ_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print the settings in force, and stop.
+    #[arg(long)]
+    pub print_config: bool,
+    /// Keep everything in memory: gone when it stops.
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// Write the port here once ready.
+    #[arg(long)]
+    pub port_file: Option<PathBuf>,
+    /// Refuse publishes once the data takes this much, e.g. 10GiB.
+    #[arg(long)]
+    pub disk_limit: Option<String>,
+    /// Listen beyond this machine though nobody has to say who they are.
+    #[arg(long)]
+    pub allow_anonymous: bool,
+    /// What to log, e.g. info or ferrymq=debug.
+    #[arg(long)]
+    pub log: Option<String>,
 }
 
 /// `ferrymq topic ...`

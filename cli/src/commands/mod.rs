@@ -5,6 +5,7 @@ mod check;
 mod inspect;
 mod publish;
 mod queue;
+mod serve;
 mod subscribe;
 mod topic;
 
@@ -12,7 +13,7 @@ use ferrymq_client::v1::log_point::At;
 use ferrymq_client::v1::{LogEdge, LogPoint};
 use ferrymq_client::{Client, Destination};
 
-use crate::args::{Cli, Command, Edge};
+use crate::args::{Cli, Command, Edge, ServeArgs};
 use crate::failure::Failure;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:7171";
@@ -33,7 +34,8 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
-    match cli.command {
+    match cli.command.unwrap_or_else(|| Command::Serve(ServeArgs::default())) {
+        Command::Serve(args) => serve::run(args).await,
         Command::Bench(args) => crate::bench::run(args, cli.url.as_deref(), cli.json).await,
         Command::BenchNoopServer => crate::bench::noop::serve().await,
         Command::Check { dir } => check::run(&dir, cli.json),
@@ -67,7 +69,7 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Stats(args) => inspect::stats(args, context).await,
         Command::Status => inspect::status(context, url).await,
         // These have been taken care of: they need no connection, or make their own.
-        Command::Bench(_) | Command::BenchNoopServer | Command::Check { .. } => Ok(()),
+        Command::Serve(_) | Command::Bench(_) | Command::BenchNoopServer | Command::Check { .. } => Ok(()),
     }
 }
 
