@@ -7,15 +7,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 7] = [
-    "admin_service",
-    "errors",
-    "message",
-    "messaging_service",
-    "operations_service",
-    "resources",
-    "stats",
-];
+const FILES: [&str; 7] =
+    ["admin_service", "errors", "message", "messaging_service", "operations_service", "resources", "stats"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=ferrymq");
@@ -28,11 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (module, server) in [("client", false), ("server", true)] {
         let dir = out.join(module);
         fs::create_dir_all(&dir)?;
-        let mut config = tonic_prost_build::configure()
-            .build_client(!server)
-            .build_server(server)
-            .out_dir(&dir)
-            .bytes(".");
+        let mut config =
+            tonic_prost_build::configure().build_client(!server).build_server(server).out_dir(&dir).bytes(".");
         if server {
             config = config
                 .generate_default_stubs(true)

@@ -1,1 +1,20 @@
-//! See Cargo.toml.
+//! The FerryMQ broker.
+//!
+//! [`run`] opens the store, starts a task for each queue and serves `ferrymq.v1` until it is told to stop.
+
+pub mod ack_id;
+pub mod broker;
+pub mod catalogue;
+pub mod clock;
+pub mod committer;
+pub mod config;
+pub mod edge;
+pub mod error;
+pub mod grpc;
+pub mod identity;
+pub mod queue;
+pub mod retention;
+mod start;
+pub mod watch;
+
+pub use start::{ReadyInfo, RunError, run};

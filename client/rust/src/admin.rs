@@ -1,11 +1,10 @@
 //! Topics, queues, bindings, and a look at a running broker.
 
 use ferrymq_proto::v1::{
-    Binding, CreateBindingRequest, CreateBindingResponse, CreateQueueRequest, CreateQueueResponse,
-    CreateTopicRequest, CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest,
-    DeleteQueueResponse, DeleteTopicRequest, GetBindingRequest, GetQueueRequest, GetStatsRequest,
-    GetStatsResponse, GetTopicRequest, ListBindingsRequest, ListQueuesRequest, ListTopicsRequest,
-    PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, Topic,
+    Binding, CreateBindingRequest, CreateBindingResponse, CreateQueueRequest, CreateQueueResponse, CreateTopicRequest,
+    CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest, DeleteQueueResponse, DeleteTopicRequest,
+    GetBindingRequest, GetQueueRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest,
+    ListQueuesRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, Topic,
 };
 
 use crate::{Client, Error};
@@ -22,10 +21,7 @@ impl Client {
 
     /// A topic with its settings and stats.
     pub async fn get_topic(&self, name: impl Into<String>) -> Result<Topic, Error> {
-        let request = GetTopicRequest {
-            name: name.into(),
-            view: ResourceView::Full.into(),
-        };
+        let request = GetTopicRequest { name: name.into(), view: ResourceView::Full.into() };
         let response = self.admin().get_topic(request).await?.into_inner();
         Ok(response.topic.unwrap_or_default())
     }
@@ -33,11 +29,8 @@ impl Client {
     /// All topics whose names begin with `prefix`, by name.
     pub async fn list_topics(&self, prefix: &str) -> Result<Vec<Topic>, Error> {
         let mut stub = self.admin();
-        let mut request = ListTopicsRequest {
-            page_size: PAGE_SIZE,
-            prefix: prefix.to_owned(),
-            ..ListTopicsRequest::default()
-        };
+        let mut request =
+            ListTopicsRequest { page_size: PAGE_SIZE, prefix: prefix.to_owned(), ..ListTopicsRequest::default() };
         let mut topics = Vec::new();
         loop {
             let page = stub.list_topics(request.clone()).await?.into_inner();
@@ -51,38 +44,19 @@ impl Client {
 
     /// Deletes a topic, `force` also while queues are bound; false if it was not there.
     pub async fn delete_topic(&self, name: impl Into<String>, force: bool) -> Result<bool, Error> {
-        let request = DeleteTopicRequest {
-            name: name.into(),
-            force,
-            ..DeleteTopicRequest::default()
-        };
-        Ok(self
-            .admin()
-            .delete_topic(request)
-            .await?
-            .into_inner()
-            .deleted)
+        let request = DeleteTopicRequest { name: name.into(), force, ..DeleteTopicRequest::default() };
+        Ok(self.admin().delete_topic(request).await?.into_inner().deleted)
     }
 
     /// Makes a queue and its bindings in one commit.
-    pub async fn create_queue(
-        &self,
-        queue: Queue,
-        bindings: Vec<Binding>,
-    ) -> Result<CreateQueueResponse, Error> {
-        let request = CreateQueueRequest {
-            queue: Some(queue),
-            bindings,
-        };
+    pub async fn create_queue(&self, queue: Queue, bindings: Vec<Binding>) -> Result<CreateQueueResponse, Error> {
+        let request = CreateQueueRequest { queue: Some(queue), bindings };
         Ok(self.admin().create_queue(request).await?.into_inner())
     }
 
     /// A queue with its settings, bindings and stats.
     pub async fn get_queue(&self, name: impl Into<String>) -> Result<Queue, Error> {
-        let request = GetQueueRequest {
-            name: name.into(),
-            view: ResourceView::Full.into(),
-        };
+        let request = GetQueueRequest { name: name.into(), view: ResourceView::Full.into() };
         let response = self.admin().get_queue(request).await?.into_inner();
         Ok(response.queue.unwrap_or_default())
     }
@@ -90,11 +64,8 @@ impl Client {
     /// All queues whose names begin with `prefix`, by name.
     pub async fn list_queues(&self, prefix: &str) -> Result<Vec<Queue>, Error> {
         let mut stub = self.admin();
-        let mut request = ListQueuesRequest {
-            page_size: PAGE_SIZE,
-            prefix: prefix.to_owned(),
-            ..ListQueuesRequest::default()
-        };
+        let mut request =
+            ListQueuesRequest { page_size: PAGE_SIZE, prefix: prefix.to_owned(), ..ListQueuesRequest::default() };
         let mut queues = Vec::new();
         loop {
             let page = stub.list_queues(request.clone()).await?.into_inner();
@@ -107,24 +78,14 @@ impl Client {
     }
 
     /// Deletes a queue, `force` also with consumers or messages.
-    pub async fn delete_queue(
-        &self,
-        name: impl Into<String>,
-        force: bool,
-    ) -> Result<DeleteQueueResponse, Error> {
-        let request = DeleteQueueRequest {
-            name: name.into(),
-            force,
-            ..DeleteQueueRequest::default()
-        };
+    pub async fn delete_queue(&self, name: impl Into<String>, force: bool) -> Result<DeleteQueueResponse, Error> {
+        let request = DeleteQueueRequest { name: name.into(), force, ..DeleteQueueRequest::default() };
         Ok(self.admin().delete_queue(request).await?.into_inner())
     }
 
     /// Makes a binding from a topic to a queue.
     pub async fn create_binding(&self, binding: Binding) -> Result<CreateBindingResponse, Error> {
-        let request = CreateBindingRequest {
-            binding: Some(binding),
-        };
+        let request = CreateBindingRequest { binding: Some(binding) };
         Ok(self.admin().create_binding(request).await?.into_inner())
     }
 
@@ -157,16 +118,8 @@ impl Client {
 
     /// Deletes a binding; what the queue had received through it stays.
     pub async fn delete_binding(&self, name: impl Into<String>) -> Result<bool, Error> {
-        let request = DeleteBindingRequest {
-            name: name.into(),
-            ..DeleteBindingRequest::default()
-        };
-        Ok(self
-            .admin()
-            .delete_binding(request)
-            .await?
-            .into_inner()
-            .deleted)
+        let request = DeleteBindingRequest { name: name.into(), ..DeleteBindingRequest::default() };
+        Ok(self.admin().delete_binding(request).await?.into_inner().deleted)
     }
 
     /// Looks at messages without taking them: one page.
@@ -176,20 +129,11 @@ impl Client {
 
     /// Drops what waits in a queue, or what a topic keeps; how many messages that were.
     pub async fn purge(&self, request: PurgeRequest) -> Result<i64, Error> {
-        Ok(self
-            .operations()
-            .purge(request)
-            .await?
-            .into_inner()
-            .messages)
+        Ok(self.operations().purge(request).await?.into_inner().messages)
     }
 
     /// Numbers of the broker, and of the topics and queues that are named.
-    pub async fn stats(
-        &self,
-        topics: Vec<String>,
-        queues: Vec<String>,
-    ) -> Result<GetStatsResponse, Error> {
+    pub async fn stats(&self, topics: Vec<String>, queues: Vec<String>) -> Result<GetStatsResponse, Error> {
         let request = GetStatsRequest { topics, queues };
         Ok(self.operations().get_stats(request).await?.into_inner())
     }

@@ -39,11 +39,7 @@ impl Client {
 
     /// Settings before connecting.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder {
-            url: url.into(),
-            connections: 1,
-            connect_timeout: Duration::from_secs(5),
-        }
+        ClientBuilder { url: url.into(), connections: 1, connect_timeout: Duration::from_secs(5) }
     }
 
     /// The stub for publishing and consuming, on the next connection in turn.
@@ -95,12 +91,7 @@ impl ClientBuilder {
         let endpoint = self.endpoint()?;
         let mut channels = Vec::with_capacity(self.connections);
         for _ in 0..self.connections {
-            channels.push(
-                endpoint
-                    .connect()
-                    .await
-                    .map_err(|e| Error::transport(&self.url, &e))?,
-            );
+            channels.push(endpoint.connect().await.map_err(|e| Error::transport(&self.url, &e))?);
         }
         Ok(Client::over(channels))
     }
@@ -116,10 +107,7 @@ impl ClientBuilder {
         let endpoint = Endpoint::from_shared(self.url.clone())
             .map_err(|e| Error::invalid("url", &format!("`{}` is no URL: {e}", self.url)))?;
         if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(Error::invalid(
-                "url",
-                &format!("`{}` must look like http://HOST:PORT", self.url),
-            ));
+            return Err(Error::invalid("url", &format!("`{}` must look like http://HOST:PORT", self.url)));
         }
         Ok(endpoint
             .user_agent(concat!("ferrymq-rust/", env!("CARGO_PKG_VERSION")))
@@ -136,9 +124,6 @@ impl ClientBuilder {
 
 impl Client {
     fn over(channels: Vec<Channel>) -> Self {
-        Self {
-            channels: channels.into(),
-            next: Arc::new(AtomicUsize::new(0)),
-        }
+        Self { channels: channels.into(), next: Arc::new(AtomicUsize::new(0)) }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::{
-    AckRequest, ExtendLeaseRequest, GetServerInfoRequest, GetServerInfoResponse, Message, NackMode,
-    NackRequest, PublishRequest, PublishResponse, PullRequest, PullResponse, SettleStatus,
+    AckRequest, ExtendLeaseRequest, GetServerInfoRequest, GetServerInfoResponse, Message, NackMode, NackRequest,
+    PublishRequest, PublishResponse, PullRequest, PullResponse, SettleStatus,
 };
 
 use crate::{Client, Destination, Error};
@@ -13,24 +13,13 @@ use crate::{Client, Destination, Error};
 impl Client {
     /// What this broker is, can and allows.
     pub async fn server_info(&self) -> Result<GetServerInfoResponse, Error> {
-        let response = self
-            .messaging()
-            .get_server_info(GetServerInfoRequest {})
-            .await?;
+        let response = self.messaging().get_server_info(GetServerInfoRequest {}).await?;
         Ok(response.into_inner())
     }
 
     /// Publishes one batch, whole or not at all; the answer means that it is on disk.
-    pub async fn publish(
-        &self,
-        destination: Destination,
-        messages: Vec<Message>,
-    ) -> Result<PublishResponse, Error> {
-        let request = PublishRequest {
-            destination: Some(destination),
-            messages,
-            ..PublishRequest::default()
-        };
+    pub async fn publish(&self, destination: Destination, messages: Vec<Message>) -> Result<PublishResponse, Error> {
+        let request = PublishRequest { destination: Some(destination), messages, ..PublishRequest::default() };
         Ok(self.messaging().publish(request).await?.into_inner())
     }
 
@@ -41,11 +30,7 @@ impl Client {
 
     /// Settles deliveries as done. The statuses are in the order of the ids.
     pub async fn ack(&self, ack_ids: Vec<Bytes>) -> Result<Vec<SettleStatus>, Error> {
-        let response = self
-            .messaging()
-            .ack(AckRequest { ack_ids })
-            .await?
-            .into_inner();
+        let response = self.messaging().ack(AckRequest { ack_ids }).await?.into_inner();
         Ok(response.statuses().collect())
     }
 
@@ -68,15 +53,8 @@ impl Client {
     }
 
     /// Prolongs leases, from now. Without `lease`: by the queue's lease.
-    pub async fn extend(
-        &self,
-        ack_ids: Vec<Bytes>,
-        lease: Option<Duration>,
-    ) -> Result<Vec<SettleStatus>, Error> {
-        let request = ExtendLeaseRequest {
-            ack_ids,
-            lease: lease.map(wire_duration).transpose()?,
-        };
+    pub async fn extend(&self, ack_ids: Vec<Bytes>, lease: Option<Duration>) -> Result<Vec<SettleStatus>, Error> {
+        let request = ExtendLeaseRequest { ack_ids, lease: lease.map(wire_duration).transpose()? };
         let response = self.messaging().extend_lease(request).await?.into_inner();
         Ok(response.statuses().collect())
     }

@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use ferrymq_proto::v1::publish_confirm::Outcome;
-use ferrymq_proto::v1::{
-    Message, PublishConfirm, PublishRequest, PublishResponse, PublishStreamRequest,
-};
+use ferrymq_proto::v1::{Message, PublishConfirm, PublishRequest, PublishResponse, PublishStreamRequest};
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -31,11 +29,7 @@ pub struct PublisherOptions {
 
 impl Default for PublisherOptions {
     fn default() -> Self {
-        Self {
-            unconfirmed_batches_max: 1024,
-            unconfirmed_bytes_max: 16 << 20,
-            template: PublishRequest::default(),
-        }
+        Self { unconfirmed_batches_max: 1024, unconfirmed_bytes_max: 16 << 20, template: PublishRequest::default() }
     }
 }
 
@@ -47,9 +41,7 @@ impl Client {
 
     /// As [`Client::publisher`], with other limits.
     pub fn publisher_with(&self, destination: Destination, options: PublisherOptions) -> Publisher {
-        let batches_max = options
-            .unconfirmed_batches_max
-            .clamp(1, Semaphore::MAX_PERMITS);
+        let batches_max = options.unconfirmed_batches_max.clamp(1, Semaphore::MAX_PERMITS);
         let (sender, receiver) = mpsc::channel(batches_max.min(1024));
         let shared = Arc::new(Shared {
             pending: Mutex::new(Pending::default()),
@@ -57,11 +49,7 @@ impl Client {
             bytes: Arc::new(Semaphore::new(options.unconfirmed_bytes_max.max(1) as usize)),
         });
         Publisher {
-            reader: tokio::spawn(read_confirms(
-                self.messaging(),
-                receiver,
-                Arc::clone(&shared),
-            )),
+            reader: tokio::spawn(read_confirms(self.messaging(), receiver, Arc::clone(&shared))),
             shared,
             sender,
             destination,
@@ -85,20 +73,10 @@ pub struct Publisher {
 impl Publisher {
     /// Sends one batch, waiting only while too much is unconfirmed. The [`Confirm`] need not be awaited at once, or at all.
     pub async fn publish(&self, messages: Vec<Message>) -> Result<Confirm, Error> {
-        let batch = PublishRequest {
-            destination: Some(self.destination.clone()),
-            messages,
-            ..self.template.clone()
-        };
-        let held = self
-            .shared
-            .room(batch.encoded_len(), self.bytes_max)
-            .await?;
+        let batch = PublishRequest { destination: Some(self.destination.clone()), messages, ..self.template.clone() };
+        let held = self.shared.room(batch.encoded_len(), self.bytes_max).await?;
         let (id, confirm) = self.shared.expect(held)?;
-        let request = PublishStreamRequest {
-            id,
-            batch: Some(batch),
-        };
+        let request = PublishStreamRequest { id, batch: Some(batch) };
         if self.sender.send(request).await.is_err() {
             return Err(self.shared.end_reason());
         }
@@ -108,9 +86,7 @@ impl Publisher {
     /// Ends the stream and waits until the broker has answered every batch.
     pub async fn finish(self) -> Result<(), Error> {
         drop(self.sender);
-        self.reader
-            .await
-            .map_err(|e| Error::unavailable(&format!("the publish stream broke off: {e}")))?
+        self.reader.await.map_err(|e| Error::unavailable(&format!("the publish stream broke off: {e}")))?
     }
 }
 
@@ -122,9 +98,7 @@ impl Future for Confirm {
     type Output = Result<PublishResponse, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0)
-            .poll(cx)
-            .map(|answer| answer.unwrap_or_else(|_| Err(ended_early())))
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(ended_early())))
     }
 }
 
@@ -162,10 +136,7 @@ impl Shared {
         Ok((batch, bytes.map_err(|_| self.end_reason())?))
     }
 
-    fn expect(
-        &self,
-        held: Held,
-    ) -> Result<(i64, oneshot::Receiver<Result<PublishResponse, Error>>), Error> {
+    fn expect(&self, held: Held) -> Result<(i64, oneshot::Receiver<Result<PublishResponse, Error>>), Error> {
         let mut pending = self.lock();
         if let Some(error) = &pending.ended {
             return Err(error.clone());
@@ -173,13 +144,7 @@ impl Shared {
         let (answer, confirm) = oneshot::channel();
         pending.last_id += 1;
         let id = pending.last_id;
-        pending.waiting.insert(
-            id,
-            Waiting {
-                answer,
-                _held: held,
-            },
-        );
+        pending.waiting.insert(id, Waiting { answer, _held: held });
         Ok((id, confirm))
     }
 
@@ -189,9 +154,7 @@ impl Shared {
             let answer = match confirm.outcome {
                 Some(Outcome::Confirmed(response)) => Ok(response),
                 Some(Outcome::Failure(failure)) => Err(failure.into()),
-                None => Err(Error::unavailable(
-                    "the broker sent a confirm without an outcome",
-                )),
+                None => Err(Error::unavailable("the broker sent a confirm without an outcome")),
             };
             // The caller may have dropped its Confirm: then nobody wants to know.
             let _ = waiting.answer.send(answer);
@@ -243,10 +206,7 @@ async fn pass_on(
     shared: &Shared,
 ) -> Result<(), Error> {
     while let Some(response) = responses.message().await? {
-        response
-            .confirms
-            .into_iter()
-            .for_each(|confirm| shared.answer(confirm));
+        response.confirms.into_iter().for_each(|confirm| shared.answer(confirm));
     }
     Ok(())
 }

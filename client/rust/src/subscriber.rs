@@ -12,10 +12,7 @@ use crate::{Client, Error};
 
 /// Asks for a queue's messages, which its consumers share.
 pub fn queue(name: impl Into<String>) -> SubscribeRequest {
-    SubscribeRequest {
-        source: Some(Source::Queue(name.into())),
-        ..SubscribeRequest::default()
-    }
+    SubscribeRequest { source: Some(Source::Queue(name.into())), ..SubscribeRequest::default() }
 }
 
 /// Asks for the messages of a topic as a member of `group`, which is made if it is not there.
@@ -33,15 +30,10 @@ impl Client {
     pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscriber, Error> {
         let mut responses = self.messaging().subscribe(request).await?.into_inner();
         let first = responses.message().await?;
-        let mut first =
-            first.ok_or_else(|| Error::unavailable("the stream ended before it was open"))?;
+        let mut first = first.ok_or_else(|| Error::unavailable("the stream ended before it was open"))?;
         let opened = first.opened.take().unwrap_or_default();
         let first = (!first.deliveries.is_empty() || first.caught_up).then_some(first);
-        Ok(Subscriber {
-            responses,
-            opened,
-            first,
-        })
+        Ok(Subscriber { responses, opened, first })
     }
 }
 

@@ -1,0 +1,302 @@
+//! The broker: what every handler holds, and the publish path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use ferrymq_core::batch::BatchBuilder;
+use ferrymq_core::{LogId, message};
+use ferrymq_engine::store::Store;
+use ferrymq_proto::v1::ErrorReason;
+use tokio::sync::watch as channel;
+
+use crate::ack_id::AckIds;
+use crate::catalogue::admin::Admin;
+use crate::catalogue::{Catalogue, Queue, Topic};
+use crate::clock::Clock;
+use crate::committer::{Append, Change, Committer};
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::queue::{Held, SettleStatus, Settlement};
+use crate::watch::LogWatch;
+
+/// What clients may send.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest message, encoded.
+    pub message_bytes_max: usize,
+    /// Largest request.
+    pub request_bytes_max: usize,
+    /// Most items in one request.
+    pub batch_items_max: usize,
+}
+
+/// How long between two looks whether a full disk has room again.
+const ROOM_POLL: Duration = Duration::from_millis(100);
+
+/// Counters from the broker's start.
+#[derive(Default)]
+pub struct Counters {
+    /// Messages confirmed.
+    pub published: AtomicU64,
+    /// Deliveries sent.
+    pub delivered: AtomicU64,
+    /// Deliveries acked.
+    pub acked: AtomicU64,
+    /// Consumers connected, broadcasts among them.
+    pub consumers: AtomicU64,
+}
+
+/// Everything that a handler needs; shared.
+pub struct Broker {
+    pub(crate) store: Store,
+    pub(crate) committer: Committer,
+    pub(crate) catalogue: Arc<ArcSwap<Catalogue>>,
+    pub(crate) admin: Admin,
+    pub(crate) ack_ids: AckIds,
+    pub(crate) identity: Identity,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) watch: Arc<LogWatch>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) limits: Limits,
+    pub(crate) draining: channel::Receiver<bool>,
+    pub(crate) start_time: std::time::SystemTime,
+}
+
+/// Where a batch goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Destination<'a> {
+    /// To every queue whose binding matches.
+    Topic(&'a str),
+    /// Straight into a queue's inbox.
+    Queue(&'a str),
+}
+
+/// A confirmed batch.
+#[derive(Debug)]
+pub struct Published {
+    /// Where it stands.
+    pub log: LogId,
+    /// The first message's place.
+    pub base: u64,
+    /// For each message, how many queues it goes to.
+    pub matched: Vec<u32>,
+}
+
+/// A publish that has been handed in.
+pub struct Publishing {
+    pending: crate::committer::Pending,
+    log: LogId,
+    matched: Vec<u32>,
+    counters: Arc<Counters>,
+}
+
+impl Publishing {
+    /// Waits for the confirm.
+    pub async fn confirmed(self) -> Result<Published, Error> {
+        let committed = self.pending.wait().await?;
+        self.counters.published.fetch_add(self.matched.len() as u64, Ordering::Relaxed);
+        let base = committed.bases.first().copied().unwrap_or(0);
+        Ok(Published { log: self.log, base, matched: self.matched })
+    }
+}
+
+impl Broker {
+    /// The picture of what exists.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// UNAVAILABLE once the broker stops.
+    pub fn check_serving(&self) -> Result<(), Error> {
+        if *self.draining.borrow() { Err(Error::draining()) } else { Ok(()) }
+    }
+
+    /// A topic by name.
+    pub fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
+        let catalogue = self.catalogue.load();
+        catalogue
+            .topics
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::topic_not_found(name, similar(name, catalogue.topics.keys())))
+    }
+
+    /// A queue by name.
+    pub fn queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        let catalogue = self.catalogue.load();
+        catalogue
+            .queues
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Error::queue_not_found(name, similar(name, catalogue.queues.keys())))
+    }
+
+    /// Checks a batch, routes it once, and hands it to the committer. The order of calls is the order of confirms.
+    pub async fn publish(
+        &self,
+        to: Destination<'_>,
+        messages: &[Bytes],
+        require_route: bool,
+        field: &str,
+    ) -> Result<Publishing, Error> {
+        self.check_serving()?;
+        self.check_items(&format!("{field}messages"), messages.len())?;
+        let mut batch = BatchBuilder::new(self.clock.now_ms());
+        let (log, matched) = match to {
+            Destination::Topic(name) => {
+                let topic = self.topic(name)?;
+                (topic.log(), self.add_all(messages, field, &mut batch, Some(&topic))?)
+            }
+            Destination::Queue(name) => {
+                let queue = self.queue(name)?;
+                (queue.inbox(), self.add_all(messages, field, &mut batch, None)?)
+            }
+        };
+        if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
+            return Err(Error::new(ErrorReason::NoRoute, format!("messages[{index}] matches no queue")));
+        }
+        let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+        let append = Append { log, count, batch: batch.finish() };
+        let change = Change { appends: vec![append], ..Change::default() };
+        let pending = self.committer.publish(change).await?;
+        Ok(Publishing { pending, log, matched, counters: self.counters.clone() })
+    }
+
+    /// Publishes, and while the disk is full waits for room: up to `wait`, or without end.
+    pub async fn publish_waiting(
+        &self,
+        to: Destination<'_>,
+        messages: &[Bytes],
+        require_route: bool,
+        field: &str,
+        wait: Option<Duration>,
+    ) -> Result<Published, Error> {
+        let deadline = wait.map(|wait| tokio::time::Instant::now() + wait);
+        loop {
+            let answer = self.publish(to, messages, require_route, field).await?.confirmed().await;
+            let Err(error) = &answer else { return answer };
+            let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
+            if error.reason() != ErrorReason::DiskFull || over {
+                return answer;
+            }
+            self.check_serving()?;
+            tokio::time::sleep(ROOM_POLL).await;
+        }
+    }
+
+    /// Checks each message, adds it to the batch and counts the queues it goes to.
+    fn add_all(
+        &self,
+        messages: &[Bytes],
+        field: &str,
+        batch: &mut BatchBuilder,
+        topic: Option<&Topic>,
+    ) -> Result<Vec<u32>, Error> {
+        let mut matched = Vec::with_capacity(messages.len());
+        let mut queues = Vec::new();
+        for (index, message) in messages.iter().enumerate() {
+            let head = message::scan(message, self.limits.message_bytes_max).map_err(|error| {
+                message_error(&error, &format!("{field}messages[{index}]"), message.len(), self.limits)
+            })?;
+            let count = match topic {
+                None => 1,
+                Some(topic) => {
+                    queues.clear();
+                    topic.matcher.matches(head.routing_key, &mut queues);
+                    queues.len() as u32
+                }
+            };
+            matched.push(count);
+            batch.push(None, message);
+        }
+        Ok(matched)
+    }
+
+    /// 1 to `batch_items_max` items.
+    pub fn check_items(&self, field: &str, count: usize) -> Result<(), Error> {
+        if count == 0 {
+            return Err(Error::invalid(field, "must not be empty"));
+        }
+        let max = self.limits.batch_items_max;
+        if count <= max {
+            return Ok(());
+        }
+        let rule = format!("at most {max} items, and there are {count}");
+        Err(Error::new(ErrorReason::BatchTooLarge, format!("{field}: {rule}")).field(field, rule))
+    }
+
+    /// Settles deliveries of any queues; a status for each, in order.
+    pub async fn settle(&self, ids: &[Bytes], settlement: &Settlement) -> Result<Vec<SettleStatus>, Error> {
+        self.check_items("ack_ids", ids.len())?;
+        let mut statuses = vec![SettleStatus::Invalid; ids.len()];
+        let mut by_queue: BTreeMap<u64, (Vec<usize>, Vec<Held>)> = BTreeMap::new();
+        for (index, id) in ids.iter().enumerate() {
+            let Some(id) = self.ack_ids.open(id) else { continue };
+            let delivery = if id.epoch == self.identity.epoch { id.delivery } else { 0 };
+            let (indices, held) = by_queue.entry(id.queue).or_default();
+            indices.push(index);
+            held.push(Held { log: id.log, offset: id.offset, delivery });
+        }
+        let catalogue = self.catalogue();
+        let parts = by_queue.into_iter().map(|(queue, (indices, held))| {
+            let handle = catalogue.queues_by_id.get(&queue).map(|queue| queue.handle.clone());
+            async move {
+                let count = held.len();
+                let answer = match handle {
+                    Some(handle) => handle.settle(held, settlement.clone()).await,
+                    None => Ok(vec![SettleStatus::Gone; count]),
+                };
+                (indices, gone_if_deleted(answer, count))
+            }
+        });
+        for (indices, answer) in futures::future::join_all(parts).await {
+            for (index, status) in indices.into_iter().zip(answer?) {
+                statuses[index] = status;
+            }
+        }
+        Ok(statuses)
+    }
+}
+
+/// A queue that was deleted while it was asked has lost its messages: that is a status, not an error of the call.
+fn gone_if_deleted(answer: Result<Vec<SettleStatus>, Error>, count: usize) -> Result<Vec<SettleStatus>, Error> {
+    match answer {
+        Err(error) if error.reason() == ErrorReason::QueueNotFound => Ok(vec![SettleStatus::Gone; count]),
+        other => other,
+    }
+}
+
+fn message_error(error: &message::MessageError, at: &str, len: usize, limits: Limits) -> Error {
+    let field = if error.field.is_empty() { at.to_owned() } else { format!("{at}.{}", error.field) };
+    match error.kind {
+        message::MessageErrorKind::TooLarge => Error::too_large(&field, limits.message_bytes_max as u64, len as u64),
+        message::MessageErrorKind::NotSupported => Error::not_supported(field),
+        message::MessageErrorKind::Invalid => Error::invalid(field, error.rule.clone()),
+    }
+}
+
+/// The name that was probably meant: one edit away, or the same but for case.
+fn similar<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    names
+        .take(10_000)
+        .find(|there| there.eq_ignore_ascii_case(name) || one_edit_apart(name.as_bytes(), there.as_bytes()))
+        .map(String::as_str)
+}
+
+fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if long.len() - short.len() > 1 {
+        return false;
+    }
+    let same = short.iter().zip(long).take_while(|(x, y)| x == y).count();
+    let (rest_short, rest_long) = (&short[same..], &long[same..]);
+    match rest_long.split_first() {
+        None => true,
+        Some((_, tail)) if short.len() == long.len() => rest_short.get(1..) == Some(tail),
+        Some((_, tail)) => rest_short == tail,
+    }
+}

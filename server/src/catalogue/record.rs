@@ -1,0 +1,94 @@
+//! What the catalogue keeps in the store, each under a key of its own.
+//!
+//! | key | value |
+//! |---|---|
+//! | `t/NAME` | [`TopicRecord`] |
+//! | `q/NAME` | [`QueueRecord`] |
+//! | `b/ID` (big-endian) | [`BindingRecord`] |
+//! | `m/next` | the next free number for logs, queues and bindings |
+//! | `m/broker`, `m/mac`, `m/epoch` | see `identity.rs` |
+
+use bytes::Bytes;
+use ferrymq_core::{LogId, Offset};
+use ferrymq_proto::server as pb;
+
+/// A topic.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct TopicRecord {
+    /// With every default filled in.
+    #[prost(message, required, tag = "1")]
+    pub settings: pb::Topic,
+    /// Its log.
+    #[prost(uint64, tag = "2")]
+    pub log: u64,
+}
+
+/// A queue.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct QueueRecord {
+    /// With every default filled in.
+    #[prost(message, required, tag = "1")]
+    pub settings: pb::Queue,
+    /// Its number: never used again.
+    #[prost(uint64, tag = "2")]
+    pub id: u64,
+    /// Its inbox log.
+    #[prost(uint64, tag = "3")]
+    pub inbox: u64,
+    /// The dead-letter queue of another queue: no limit of attempts, and no dead-letter queue of its own.
+    #[prost(bool, tag = "4")]
+    pub is_dlq: bool,
+}
+
+/// A binding, alive or ended. An ended one stays until its queue has passed what had matched.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct BindingRecord {
+    /// As it was made.
+    #[prost(message, required, tag = "1")]
+    pub settings: pb::Binding,
+    /// Its number.
+    #[prost(uint64, tag = "2")]
+    pub id: u64,
+    /// The queue it goes to.
+    #[prost(uint64, tag = "3")]
+    pub queue: u64,
+    /// The topic's log.
+    #[prost(uint64, tag = "4")]
+    pub log: u64,
+    /// The first offset it holds for.
+    #[prost(uint64, tag = "5")]
+    pub from: Offset,
+    /// The first offset it holds for no more.
+    #[prost(uint64, optional, tag = "6")]
+    pub to: Option<Offset>,
+}
+
+impl BindingRecord {
+    /// The log it reads.
+    pub fn log_id(&self) -> LogId {
+        LogId(self.log)
+    }
+
+    /// True until it is deleted.
+    pub fn is_alive(&self) -> bool {
+        self.to.is_none()
+    }
+}
+
+/// The key of a topic.
+pub fn topic_key(name: &str) -> Bytes {
+    Bytes::from([b"t/", name.as_bytes()].concat())
+}
+
+/// The key of a queue.
+pub fn queue_key(name: &str) -> Bytes {
+    Bytes::from([b"q/", name.as_bytes()].concat())
+}
+
+/// The key of a binding.
+pub fn binding_key(id: u64) -> Bytes {
+    Bytes::from([b"b/".as_slice(), &id.to_be_bytes()].concat())
+}
+
+/// The key of the next free number.
+pub const NEXT_KEY: &[u8] = b"m/next";

@@ -1,0 +1,215 @@
+//! The broker's errors: facts, translated to the wire in one place (`grpc/status.rs`).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ferrymq_proto::v1::ErrorReason;
+
+/// A canonical gRPC status code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// 3.
+    InvalidArgument = 3,
+    /// 5.
+    NotFound = 5,
+    /// 6.
+    AlreadyExists = 6,
+    /// 8.
+    ResourceExhausted = 8,
+    /// 9.
+    FailedPrecondition = 9,
+    /// 10.
+    Aborted = 10,
+    /// 11.
+    OutOfRange = 11,
+    /// 14.
+    Unavailable = 14,
+    /// 15.
+    DataLoss = 15,
+}
+
+#[derive(Debug, Clone)]
+struct Facts {
+    reason: ErrorReason,
+    message: String,
+    field: Option<(String, String)>,
+    metadata: BTreeMap<String, String>,
+    retry_after: Option<Duration>,
+}
+
+/// Why the broker did not do as it was asked. Boxed, so that results stay small.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Facts>);
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// How long a client should wait while the broker stops or the disk is full.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
+impl Error {
+    /// An error of that reason.
+    pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Facts { reason, message, field: None, metadata: BTreeMap::new(), retry_after: None }))
+    }
+
+    /// Names the field and the rule that it breaks.
+    pub fn field(mut self, path: impl Into<String>, rule: impl Into<String>) -> Self {
+        self.0.field = Some((path.into(), rule.into()));
+        self
+    }
+
+    /// Adds a fact.
+    pub fn meta(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// A retry can help after so long.
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.0.retry_after = Some(after);
+        self
+    }
+
+    /// Why, for programs.
+    pub fn reason(&self) -> ErrorReason {
+        self.0.reason
+    }
+
+    /// Why, for people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The field and the rule, for INVALID_ARGUMENT.
+    pub fn violation(&self) -> Option<&(String, String)> {
+        self.0.field.as_ref()
+    }
+
+    /// The facts.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.0.metadata
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// The code that each reason comes with. The one table.
+    pub fn code(&self) -> Code {
+        use ErrorReason as R;
+        match self.0.reason {
+            R::TopicNotFound | R::QueueNotFound | R::BindingNotFound => Code::NotFound,
+            R::SnapshotNotFound | R::JobNotFound | R::ConnectionNotFound => Code::NotFound,
+            R::SettingsDiffer => Code::AlreadyExists,
+            R::Unspecified | R::NameInvalid | R::FieldInvalid | R::FieldNotSupported => Code::InvalidArgument,
+            R::MessageTooLarge | R::BatchTooLarge | R::FilterInvalid | R::PatternInvalid => Code::InvalidArgument,
+            R::PageTokenInvalid | R::PositionUnknown => Code::InvalidArgument,
+            R::PositionTrimmed => Code::OutOfRange,
+            R::InUse | R::NoRoute | R::NoResponder | R::BindingLoop => Code::FailedPrecondition,
+            R::SequenceGap | R::ResponseTooSmall | R::CrossPartition => Code::FailedPrecondition,
+            R::EtagMismatch | R::TransactionAborted | R::ConsumerReplaced => Code::Aborted,
+            R::QueueFull | R::TopicFull | R::DiskFull => Code::ResourceExhausted,
+            R::LimitReached | R::ConsumerTooSlow => Code::ResourceExhausted,
+            R::Draining | R::Recovering | R::WritesStopped => Code::Unavailable,
+            R::DataDamaged => Code::DataLoss,
+        }
+    }
+
+    /// No such topic; perhaps `similar` was meant.
+    pub fn topic_not_found(name: &str, similar: Option<&str>) -> Self {
+        Self::not_found(ErrorReason::TopicNotFound, "topic", name, similar)
+    }
+
+    /// No such queue; perhaps `similar` was meant.
+    pub fn queue_not_found(name: &str, similar: Option<&str>) -> Self {
+        Self::not_found(ErrorReason::QueueNotFound, "queue", name, similar)
+    }
+
+    /// No such binding.
+    pub fn binding_not_found(name: &str) -> Self {
+        Self::not_found(ErrorReason::BindingNotFound, "binding", name, None)
+    }
+
+    fn not_found(reason: ErrorReason, what: &str, name: &str, similar: Option<&str>) -> Self {
+        let meant = similar.map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default();
+        let error = Self::new(reason, format!("{what} `{name}` not found{meant}")).meta(what, name);
+        match similar {
+            Some(similar) => error.meta("similar", similar),
+            None => error.meta("hint", format!("ferrymq {what} create {name}")),
+        }
+    }
+
+    /// A field breaks a rule.
+    pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
+        let (field, rule) = (field.into(), rule.into());
+        Self::new(ErrorReason::FieldInvalid, format!("{field}: {rule}")).field(field, rule)
+    }
+
+    /// A field that this broker does not honour.
+    pub fn not_supported(field: impl Into<String>) -> Self {
+        let field = field.into();
+        let rule = "is not supported by this broker";
+        Self::new(ErrorReason::FieldNotSupported, format!("{field} {rule}")).field(field, rule)
+    }
+
+    /// A message is too large.
+    pub fn too_large(field: &str, max: u64, actual: u64) -> Self {
+        let rule = format!("must be at most {max} bytes, and is {actual}");
+        Self::new(ErrorReason::MessageTooLarge, format!("{field}: {rule}"))
+            .field(field, rule)
+            .meta("max", max.to_string())
+            .meta("actual", actual.to_string())
+    }
+
+    /// Something still uses it.
+    pub fn in_use(what: &str, by: &str) -> Self {
+        let message = format!("{what} is in use ({by}); `force` deletes all the same");
+        Self::new(ErrorReason::InUse, message).meta("used_by", by)
+    }
+
+    /// It exists with other settings.
+    pub fn settings_differ(fields: &str) -> Self {
+        Self::new(ErrorReason::SettingsDiffer, format!("it exists with other settings: {fields}"))
+            .meta("fields", fields)
+    }
+
+    /// The disk is full.
+    pub fn disk_full() -> Self {
+        Self::new(ErrorReason::DiskFull, "the disk is full: publishes are refused, acks, reads and deletes go on")
+            .meta("limit", "disk")
+            .retry_after(RETRY_SOON)
+    }
+
+    /// A limit of the broker.
+    pub fn limit_reached(what: &str, max: u64) -> Self {
+        Self::new(ErrorReason::LimitReached, format!("at most {max} {what}"))
+            .meta("limit", what)
+            .meta("max", max.to_string())
+    }
+
+    /// The broker is stopping.
+    pub fn draining() -> Self {
+        Self::new(ErrorReason::Draining, "the broker is stopping").retry_after(RETRY_SOON)
+    }
+
+    /// A write to the disk failed.
+    pub fn writes_stopped() -> Self {
+        Self::new(
+            ErrorReason::WritesStopped,
+            "a write to the disk failed: no more writes until the broker is restarted",
+        )
+    }
+
+    /// What was asked for is damaged, or cannot be read.
+    pub fn damaged(what: &str) -> Self {
+        Self::new(ErrorReason::DataDamaged, format!("damaged on disk: {what}"))
+    }
+}

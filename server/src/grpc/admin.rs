@@ -1,0 +1,203 @@
+//! `AdminService`: create, get, list and delete of topics, queues and bindings.
+
+use std::sync::Arc;
+
+use ferrymq_proto::server as pb;
+use tonic::{Request, Response, Status};
+
+use super::{Api, Paging};
+use crate::catalogue::admin::{Command, NewQueue, QueueKind};
+use crate::catalogue::{Queue, Topic};
+use crate::error::Error;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn required<T>(field: &str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(|| Error::invalid(field, "is required"))
+}
+
+fn is_full(view: i32, default: bool) -> Result<bool, Error> {
+    match pb::ResourceView::try_from(view) {
+        Ok(pb::ResourceView::Unspecified) => Ok(default),
+        Ok(view) => Ok(view == pb::ResourceView::Full),
+        Err(_) => Err(Error::not_supported("view")),
+    }
+}
+
+impl Api {
+    pub(crate) fn topic_of(&self, topic: &Topic, full: bool) -> pb::Topic {
+        let mut settings = topic.record.settings.clone();
+        settings.etag = settings.uid.clone();
+        settings.stats = full.then(|| self.topic_stats(topic));
+        settings
+    }
+
+    pub(crate) fn topic_stats(&self, topic: &Topic) -> pb::TopicStats {
+        let store = &self.broker.store;
+        pb::TopicStats {
+            messages: (store.end(topic.log()) - store.first(topic.log())) as i64,
+            bytes: store.bytes(topic.log()) as i64,
+            queues: topic.queues as i64,
+            published: store.end(topic.log()) as i64,
+            ..Default::default()
+        }
+    }
+
+    pub(crate) async fn queue_of(&self, queue: &Queue, full: bool) -> Result<pb::Queue, Error> {
+        let mut settings = queue.record.settings.clone();
+        settings.etag = settings.uid.clone();
+        if full {
+            let bindings = self.broker.catalogue().bindings_to(queue.record.id);
+            settings.bindings = bindings.iter().filter(|b| b.is_alive()).map(|b| b.settings.clone()).collect();
+            settings.stats = Some(self.queue_stats(queue).await?);
+        }
+        Ok(settings)
+    }
+
+    pub(crate) async fn queue_stats(&self, queue: &Queue) -> Result<pb::QueueStats, Error> {
+        let stats = queue.handle.stats().await?;
+        Ok(pb::QueueStats {
+            ready: stats.ready,
+            unsettled: stats.unsettled,
+            backing_off: stats.backing_off,
+            consumers: stats.consumers,
+            delivered: stats.delivered,
+            redelivered: stats.redelivered,
+            acked: stats.acked,
+            nacked: stats.nacked,
+            leases_lost: stats.leases_lost,
+            rejected: stats.rejected,
+            exhausted: stats.exhausted,
+            ..Default::default()
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl pb::admin_service_server::AdminService for Api {
+    async fn create_topic(&self, request: Request<pb::CreateTopicRequest>) -> Answer<pb::CreateTopicResponse> {
+        self.broker.check_serving()?;
+        let topic = required("topic", request.into_inner().topic)?;
+        let name = topic.name.clone();
+        let (_, created) = self.broker.admin.ask(|reply| Command::CreateTopic(topic, reply)).await?;
+        let topic = self.topic_of(&*self.broker.topic(&name)?, false);
+        Ok(Response::new(pb::CreateTopicResponse { topic: Some(topic), created }))
+    }
+
+    async fn get_topic(&self, request: Request<pb::GetTopicRequest>) -> Answer<pb::GetTopicResponse> {
+        let request = request.into_inner();
+        let topic = self.broker.topic(&request.name)?;
+        let topic = self.topic_of(&topic, is_full(request.view, true)?);
+        Ok(Response::new(pb::GetTopicResponse { topic: Some(topic) }))
+    }
+
+    async fn list_topics(&self, request: Request<pb::ListTopicsRequest>) -> Answer<pb::ListTopicsResponse> {
+        let request = request.into_inner();
+        let full = is_full(request.view, false)?;
+        let catalogue = self.broker.catalogue();
+        let all: Vec<(String, Arc<Topic>)> = catalogue
+            .topics
+            .iter()
+            .filter(|(name, _)| name.starts_with(&request.prefix))
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        let total_size = all.len() as i32;
+        let (page, next_page_token) = Paging::new(request.page_size, request.page_token)?.page(all);
+        let topics = page.iter().map(|topic| self.topic_of(topic, full)).collect();
+        Ok(Response::new(pb::ListTopicsResponse { topics, next_page_token, total_size }))
+    }
+
+    async fn delete_topic(&self, request: Request<pb::DeleteTopicRequest>) -> Answer<pb::DeleteTopicResponse> {
+        self.broker.check_serving()?;
+        let request = request.into_inner();
+        let deleted = self.broker.admin.ask(|reply| Command::DeleteTopic(request, reply)).await?;
+        Ok(Response::new(pb::DeleteTopicResponse { deleted }))
+    }
+
+    async fn create_queue(&self, request: Request<pb::CreateQueueRequest>) -> Answer<pb::CreateQueueResponse> {
+        self.broker.check_serving()?;
+        let request = request.into_inner();
+        let settings = required("queue", request.queue)?;
+        let new = NewQueue { settings, bindings: request.bindings, kind: QueueKind::Named };
+        let (queue, created) = self.broker.admin.ask(|reply| Command::CreateQueue(new, reply)).await?;
+        let queue = self.queue_of(&queue, true).await?;
+        Ok(Response::new(pb::CreateQueueResponse { queue: Some(queue), created }))
+    }
+
+    async fn get_queue(&self, request: Request<pb::GetQueueRequest>) -> Answer<pb::GetQueueResponse> {
+        let request = request.into_inner();
+        let queue = self.broker.queue(&request.name)?;
+        let queue = self.queue_of(&queue, is_full(request.view, true)?).await?;
+        Ok(Response::new(pb::GetQueueResponse { queue: Some(queue) }))
+    }
+
+    async fn list_queues(&self, request: Request<pb::ListQueuesRequest>) -> Answer<pb::ListQueuesResponse> {
+        let request = request.into_inner();
+        let full = is_full(request.view, false)?;
+        let catalogue = self.broker.catalogue();
+        let bound = |queue: &Queue| {
+            request.topic.is_empty()
+                || catalogue
+                    .bindings_to(queue.record.id)
+                    .iter()
+                    .any(|b| b.is_alive() && b.settings.topic == request.topic)
+        };
+        let all: Vec<(String, Arc<Queue>)> = catalogue
+            .queues
+            .iter()
+            .filter(|(name, queue)| name.starts_with(&request.prefix) && bound(queue))
+            .map(|(name, queue)| (name.clone(), queue.clone()))
+            .collect();
+        let total_size = all.len() as i32;
+        let (page, next_page_token) = Paging::new(request.page_size, request.page_token)?.page(all);
+        let mut queues = Vec::with_capacity(page.len());
+        for queue in page {
+            queues.push(self.queue_of(&queue, full).await?);
+        }
+        Ok(Response::new(pb::ListQueuesResponse { queues, next_page_token, total_size }))
+    }
+
+    async fn delete_queue(&self, request: Request<pb::DeleteQueueRequest>) -> Answer<pb::DeleteQueueResponse> {
+        self.broker.check_serving()?;
+        let request = request.into_inner();
+        let dropped = self.broker.admin.ask(|reply| Command::DeleteQueue(request, reply)).await?;
+        let (deleted, messages_dropped) = (dropped.is_some(), dropped.unwrap_or(0));
+        Ok(Response::new(pb::DeleteQueueResponse { deleted, messages_dropped }))
+    }
+
+    async fn create_binding(&self, request: Request<pb::CreateBindingRequest>) -> Answer<pb::CreateBindingResponse> {
+        self.broker.check_serving()?;
+        let binding = required("binding", request.into_inner().binding)?;
+        let (binding, created) = self.broker.admin.ask(|reply| Command::CreateBinding(binding, reply)).await?;
+        Ok(Response::new(pb::CreateBindingResponse { binding: Some(binding), created }))
+    }
+
+    async fn get_binding(&self, request: Request<pb::GetBindingRequest>) -> Answer<pb::GetBindingResponse> {
+        let name = request.into_inner().name;
+        let catalogue = self.broker.catalogue();
+        let binding = catalogue.binding(&name).ok_or_else(|| Error::binding_not_found(&name))?;
+        Ok(Response::new(pb::GetBindingResponse { binding: Some(binding.settings.clone()) }))
+    }
+
+    async fn list_bindings(&self, request: Request<pb::ListBindingsRequest>) -> Answer<pb::ListBindingsResponse> {
+        let request = request.into_inner();
+        let catalogue = self.broker.catalogue();
+        let wanted = |binding: &pb::Binding| {
+            let to_queue = matches!(&binding.target, Some(pb::binding::Target::Queue(name)) if *name == request.queue);
+            (request.topic.is_empty() || binding.topic == request.topic) && (request.queue.is_empty() || to_queue)
+        };
+        let live = catalogue.bindings.values().filter(|binding| binding.is_alive() && wanted(&binding.settings));
+        let mut all: Vec<(String, pb::Binding)> = live.map(|b| (b.settings.name.clone(), b.settings.clone())).collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let total_size = all.len() as i32;
+        let (bindings, next_page_token) = Paging::new(request.page_size, request.page_token)?.page(all);
+        Ok(Response::new(pb::ListBindingsResponse { bindings, next_page_token, total_size }))
+    }
+
+    async fn delete_binding(&self, request: Request<pb::DeleteBindingRequest>) -> Answer<pb::DeleteBindingResponse> {
+        self.broker.check_serving()?;
+        let request = request.into_inner();
+        let deleted = self.broker.admin.ask(|reply| Command::DeleteBinding(request, reply)).await?;
+        Ok(Response::new(pb::DeleteBindingResponse { deleted }))
+    }
+}

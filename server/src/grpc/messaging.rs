@@ -1,0 +1,362 @@
+//! `MessagingService`: publish, consume, settle.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ferrymq_core::name;
+use ferrymq_proto::raw::{Destination as Raw, RawPublishRequest};
+use ferrymq_proto::{server as pb, v1};
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Api, status};
+use crate::broker::{Destination, Published};
+use crate::catalogue::admin::{Command, NewQueue, QueueKind};
+use crate::catalogue::settings::{millis, non_negative, unsupported};
+use crate::error::Error;
+use crate::queue::{NackMode, SettleStatus, Settlement, Take};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Batches of one publish stream that are on their way to the disk.
+const STREAM_BATCHES_MAX: usize = 1_024;
+/// Confirms in one response.
+const CONFIRMS_MAX: usize = 256;
+const HOUR_MS: u64 = 3_600_000;
+/// Pull answers so long before the call's own deadline.
+const PULL_MARGIN: Duration = Duration::from_millis(500);
+
+fn destination(request: &RawPublishRequest) -> Result<Destination<'_>, Error> {
+    match &request.destination {
+        Some(Raw::Topic(name)) => Ok(Destination::Topic(name)),
+        Some(Raw::Queue(name)) => Ok(Destination::Queue(name)),
+        Some(Raw::ReplyTo(_)) => Err(Error::not_supported("reply_to")),
+        None => Err(Error::invalid("destination", "exactly one of topic, queue, reply_to must be set")),
+    }
+}
+
+/// How long to wait for room; none: without end.
+fn wait_for_room(request: &RawPublishRequest, unset: Option<Duration>) -> Result<Option<Duration>, Error> {
+    match &request.wait_for_room {
+        None => Ok(unset),
+        Some(wait) => Ok(Some(Duration::from_millis(millis("wait_for_room", Some(wait), 0, 0, HOUR_MS)?))),
+    }
+}
+
+fn response(published: &Published) -> pb::PublishResponse {
+    let results = published.matched.iter().enumerate().map(|(index, matched)| pb::PublishResult {
+        position: Some(pb::Position { log: published.log.0 as i64, offset: published.base as i64 + index as i64 }),
+        queues_matched: *matched as i32,
+        ..Default::default()
+    });
+    pb::PublishResponse { results: results.collect() }
+}
+
+fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
+    let number = |status| match status {
+        SettleStatus::Ok => pb::SettleStatus::Ok,
+        SettleStatus::AlreadySettled => pb::SettleStatus::AlreadySettled,
+        SettleStatus::LeaseLost => pb::SettleStatus::LeaseLost,
+        SettleStatus::Gone => pb::SettleStatus::Gone,
+        SettleStatus::Invalid => pb::SettleStatus::Invalid,
+    };
+    statuses.into_iter().map(|status| number(status) as i32).collect()
+}
+
+impl Api {
+    fn check_batch(&self, request: &RawPublishRequest) -> Result<(), Error> {
+        unsupported(request.producer.is_some(), "producer")?;
+        let bytes: usize = request.messages.iter().map(Bytes::len).sum();
+        let max = self.broker.limits.request_bytes_max;
+        if bytes > max {
+            let rule = format!("together at most {max} bytes, and are {bytes}");
+            return Err(Error::new(v1::ErrorReason::BatchTooLarge, format!("messages: {rule}")).field("messages", rule));
+        }
+        Ok(())
+    }
+
+    /// One batch of a stream: handed in before the next is read, so that one destination's order is kept.
+    async fn hand_in(&self, batch: RawPublishRequest) -> Result<InFlight, Error> {
+        self.check_batch(&batch)?;
+        let to = destination(&batch)?;
+        let wait = wait_for_room(&batch, None)?;
+        if self.broker.store.space().free_bytes < batch.messages.iter().map(|m| m.len() as u64).sum::<u64>() + (1 << 10)
+        {
+            // While the disk is full the stream waits here, and is not read.
+            let published =
+                self.broker.publish_waiting(to, &batch.messages, batch.require_route, "batch.", wait).await?;
+            return Ok(Box::pin(async move { Ok(published) }));
+        }
+        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "batch.").await?;
+        Ok(Box::pin(publishing.confirmed()))
+    }
+
+    /// The queue that a request names; a group's queue is made if it may be.
+    pub(crate) async fn group(
+        &self,
+        group: GroupWish<'_>,
+    ) -> Result<(std::sync::Arc<crate::catalogue::Queue>, bool), Error> {
+        name::check_group(group.group).map_err(|error| {
+            Error::new(v1::ErrorReason::NameInvalid, format!("group: {error}")).field("group", error.to_string())
+        })?;
+        let topic = self.broker.topic(group.topic)?;
+        let queue = name::group_queue(group.topic, group.group);
+        if let Some(queue) = self.broker.catalogue().queues.get(&queue) {
+            return Ok((queue.clone(), false));
+        }
+        if !group.create {
+            let error = Error::queue_not_found(&queue, None);
+            return Err(error.meta("hint", "set create_if_missing to make the group"));
+        }
+        let binding = pb::Binding {
+            topic: topic.record.settings.name.clone(),
+            pattern: group.pattern.to_owned(),
+            start: group.start,
+            ..Default::default()
+        };
+        let settings = pb::Queue { name: queue, ..Default::default() };
+        let new = NewQueue { settings, bindings: vec![binding], kind: QueueKind::Group };
+        self.broker.admin.ask(|reply| Command::CreateQueue(new, reply)).await
+    }
+}
+
+/// A group that a consumer asks for.
+pub(crate) struct GroupWish<'a> {
+    pub topic: &'a str,
+    pub group: &'a str,
+    pub create: bool,
+    pub pattern: &'a str,
+    pub start: Option<pb::LogPoint>,
+}
+
+type InFlight = Pin<Box<dyn Future<Output = Result<Published, Error>> + Send>>;
+
+fn confirm(id: i64, result: Result<Published, Error>) -> pb::PublishConfirm {
+    let outcome = match result {
+        Ok(published) => pb::publish_confirm::Outcome::Confirmed(response(&published)),
+        Err(error) => pb::publish_confirm::Outcome::Failure(status::failure(&error)),
+    };
+    pb::PublishConfirm { id, outcome: Some(outcome) }
+}
+
+/// Sends confirms in the order of their batches, as many at once as are ready.
+async fn confirm_all(
+    mut batches: mpsc::Receiver<(i64, Result<InFlight, Error>)>,
+    out: mpsc::Sender<Result<pb::PublishStreamResponse, Status>>,
+) {
+    while let Some((id, in_flight)) = batches.recv().await {
+        let mut confirms = vec![settled(id, in_flight).await];
+        while confirms.len() < CONFIRMS_MAX {
+            let Ok((id, in_flight)) = batches.try_recv() else { break };
+            let mut next = Box::pin(settled(id, in_flight));
+            match futures::poll!(next.as_mut()) {
+                std::task::Poll::Ready(confirm) => confirms.push(confirm),
+                std::task::Poll::Pending => {
+                    let response = pb::PublishStreamResponse { confirms: std::mem::take(&mut confirms) };
+                    if out.send(Ok(response)).await.is_err() {
+                        return;
+                    }
+                    confirms.push(next.await);
+                }
+            }
+        }
+        if out.send(Ok(pb::PublishStreamResponse { confirms })).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn settled(id: i64, in_flight: Result<InFlight, Error>) -> pb::PublishConfirm {
+    match in_flight {
+        Ok(in_flight) => confirm(id, in_flight.await),
+        Err(error) => confirm(id, Err(error)),
+    }
+}
+
+/// The time left until the deadline that the caller sent along.
+fn time_left<T>(request: &Request<T>) -> Option<Duration> {
+    let value = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount.saturating_mul(3_600)),
+        "M" => Duration::from_secs(amount.saturating_mul(60)),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[tonic::async_trait]
+impl pb::messaging_service_server::MessagingService for Api {
+    async fn get_server_info(&self, _: Request<pb::GetServerInfoRequest>) -> Answer<pb::GetServerInfoResponse> {
+        let limits = self.broker.limits;
+        Ok(Response::new(pb::GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").into(),
+            broker_id: self.broker.identity.broker_id.clone(),
+            features: Vec::new(),
+            max_message_bytes: limits.message_bytes_max as i64,
+            max_request_bytes: limits.request_bytes_max as i64,
+            max_batch_items: limits.batch_items_max as i32,
+            time: Some(std::time::SystemTime::now().into()),
+        }))
+    }
+
+    async fn publish(&self, request: Request<RawPublishRequest>) -> Answer<pb::PublishResponse> {
+        let request = request.into_inner();
+        self.check_batch(&request)?;
+        let wait = wait_for_room(&request, Some(Duration::ZERO))?;
+        let to = destination(&request)?;
+        let published = self.broker.publish_waiting(to, &request.messages, request.require_route, "", wait).await?;
+        Ok(Response::new(response(&published)))
+    }
+
+    async fn publish_stream(
+        &self,
+        request: Request<Streaming<pb::PublishStreamRequest>>,
+    ) -> Answer<BoxStream<pb::PublishStreamResponse>> {
+        self.broker.check_serving()?;
+        let mut requests = request.into_inner();
+        let (out, responses) = mpsc::channel(8);
+        let (batches, in_flight) = mpsc::channel(STREAM_BATCHES_MAX);
+        let api = self.clone();
+        let mut draining = self.broker.draining.clone();
+        tokio::spawn(async move {
+            let confirms = tokio::spawn(confirm_all(in_flight, out.clone()));
+            let end: Result<(), Status> = loop {
+                let next = tokio::select! {
+                    next = requests.next() => next,
+                    () = crate::edge::stopped(&mut draining) => break Err(Error::draining().into()),
+                    () = out.closed() => return,
+                };
+                match next {
+                    None => break Ok(()),
+                    Some(Err(status)) => break Err(crate::edge::decode_status(status)),
+                    Some(Ok(request)) => {
+                        let handed = match request.batch {
+                            Some(batch) => api.hand_in(batch).await,
+                            None => Err(Error::invalid("batch", "is required")),
+                        };
+                        if batches.send((request.id, handed)).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            };
+            // What was handed in is confirmed before the stream ends.
+            drop(batches);
+            let _ = confirms.await;
+            if let Err(status) = end {
+                let _ = out.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+
+    async fn subscribe(&self, request: Request<pb::SubscribeRequest>) -> Answer<BoxStream<pb::SubscribeResponse>> {
+        self.broker.check_serving()?;
+        let peer = request.remote_addr().map(|peer| peer.to_string()).unwrap_or_default();
+        Ok(Response::new(Box::pin(ReceiverStream::new(self.open(request.into_inner(), peer).await?))))
+    }
+
+    async fn pull(&self, request: Request<pb::PullRequest>) -> Answer<pb::PullResponse> {
+        self.broker.check_serving()?;
+        let left = time_left(&request);
+        let request = request.into_inner();
+        unsupported(request.at_most_once, "at_most_once")?;
+        non_negative("max_messages", request.max_messages.into())?;
+        non_negative("max_bytes", request.max_bytes.into())?;
+        if request.consumer.len() > 128 {
+            return Err(Error::invalid("consumer", "must be at most 128 bytes long").into());
+        }
+        let max = self.broker.limits.batch_items_max;
+        if request.max_messages as usize > max {
+            return Err(Error::invalid("max_messages", format!("must be from 1 to {max}")).into());
+        }
+        let queue = match &request.source {
+            Some(pb::pull_request::Source::Queue(name)) => {
+                unsupported_with_queue(!request.group.is_empty(), "group")?;
+                self.broker.queue(name)?
+            }
+            Some(pb::pull_request::Source::Topic(topic)) => {
+                let (group, create) = (request.group.as_str(), request.create_if_missing);
+                self.group(GroupWish { topic, group, create, pattern: "", start: None }).await?.0
+            }
+            None => return Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
+        };
+        let mut wait_ms = millis("wait", request.wait.as_ref(), 10_000, 0, 300_000)?;
+        if let Some(left) = left {
+            wait_ms = wait_ms.min(left.saturating_sub(PULL_MARGIN).as_millis() as u64);
+        }
+        let lease_ms = lease(&queue, request.lease.as_ref())?;
+        let take = Take {
+            messages_max: request.max_messages.max(1) as u32,
+            bytes_max: if request.max_bytes == 0 { 1 << 20 } else { request.max_bytes as u64 },
+            lease_ms,
+            wait_ms,
+        };
+        let (deliveries, lease_ms) = queue.handle.pull(take).await?;
+        let lease = Some(crate::catalogue::settings::duration(lease_ms));
+        Ok(Response::new(pb::PullResponse { deliveries, queue: queue.record.settings.name.clone(), lease }))
+    }
+
+    async fn ack(&self, request: Request<pb::AckRequest>) -> Answer<pb::AckResponse> {
+        let settled = self.broker.settle(&request.into_inner().ack_ids, &Settlement::Ack).await?;
+        Ok(Response::new(pb::AckResponse { statuses: statuses(settled) }))
+    }
+
+    async fn nack(&self, request: Request<pb::NackRequest>) -> Answer<pb::NackResponse> {
+        let request = request.into_inner();
+        let mode = match pb::NackMode::try_from(request.mode) {
+            Ok(pb::NackMode::Unspecified | pb::NackMode::Retry) => NackMode::Retry,
+            Ok(pb::NackMode::Release) => NackMode::Release,
+            Ok(pb::NackMode::Reject) => NackMode::Reject,
+            Err(_) => return Err(Error::not_supported("mode").into()),
+        };
+        if mode == NackMode::Reject && request.delay.is_some() {
+            return Err(Error::invalid("delay", "may not be set together with REJECT").into());
+        }
+        if request.reason.len() > 1_024 {
+            return Err(Error::invalid("reason", "must be at most 1024 bytes long").into());
+        }
+        let delay_ms = match &request.delay {
+            None => None,
+            Some(delay) => Some(millis("delay", Some(delay), 0, 0, 366 * 24 * HOUR_MS)?),
+        };
+        let settlement = Settlement::Nack { mode, delay_ms, reason: request.reason.into() };
+        let settled = self.broker.settle(&request.ack_ids, &settlement).await?;
+        Ok(Response::new(pb::NackResponse { statuses: statuses(settled) }))
+    }
+
+    async fn extend_lease(&self, request: Request<pb::ExtendLeaseRequest>) -> Answer<pb::ExtendLeaseResponse> {
+        let request = request.into_inner();
+        let lease_ms = match &request.lease {
+            None => None,
+            Some(lease) => Some(millis("lease", Some(lease), 0, 1_000, 12 * HOUR_MS)?),
+        };
+        let settled = self.broker.settle(&request.ack_ids, &Settlement::Extend(lease_ms)).await?;
+        Ok(Response::new(pb::ExtendLeaseResponse { statuses: statuses(settled) }))
+    }
+}
+
+pub(super) fn unsupported_with_queue(set: bool, field: &str) -> Result<(), Error> {
+    if set { Err(Error::invalid(field, "only with topic")) } else { Ok(()) }
+}
+
+/// The lease that a consumer asks for, within the queue's max_lease.
+pub(super) fn lease(
+    queue: &crate::catalogue::Queue,
+    asked: Option<&prost_types::Duration>,
+) -> Result<Option<u64>, Error> {
+    let max = queue.record.settings.max_lease.as_ref().map_or(0, |lease| lease.seconds as u64 * 1_000);
+    match asked {
+        None => Ok(None),
+        Some(lease) => Ok(Some(millis("lease", Some(lease), 0, 1_000, max.max(1_000))?)),
+    }
+}

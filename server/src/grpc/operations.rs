@@ -1,0 +1,213 @@
+//! `OperationsService`: peek, purge, stats.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use ferrymq_core::batch::Batch;
+use ferrymq_core::queue::MessageState;
+use ferrymq_core::{LogId, Offset};
+use ferrymq_engine::store::Op;
+use ferrymq_proto::raw::RawDelivery;
+use ferrymq_proto::{server as pb, v1};
+use prost::Message as _;
+use tonic::{Request, Response, Status};
+
+use super::Api;
+use crate::catalogue::settings::{Edge, edge, non_negative, unsupported};
+use crate::committer::Change;
+use crate::error::Error;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// Payload bytes on one page of Peek.
+const PEEK_BYTES_MAX: usize = 1 << 20;
+
+fn check_peek(request: &pb::PeekRequest) -> Result<usize, Error> {
+    unsupported(!request.filter.is_empty(), "filter")?;
+    unsupported(!request.states.is_empty(), "states")?;
+    unsupported(!request.page_token.is_empty(), "page_token")?;
+    non_negative("max_payload_bytes", request.max_payload_bytes.into())?;
+    if request.start.is_some() && edge("start", request.start.as_ref())? == Edge::Latest {
+        return Err(Error::not_supported("start.edge"));
+    }
+    match request.page_size {
+        0 => Ok(10),
+        1..=1_000 => Ok(request.page_size as usize),
+        other => Err(Error::invalid("page_size", format!("must be from 1 to 1000, and is {other}"))),
+    }
+}
+
+/// Cuts the payload: a copy for a person to look at, made by decoding.
+fn cut(mut delivery: RawDelivery, max: usize) -> (RawDelivery, i64) {
+    if max == 0 {
+        return (delivery, 0);
+    }
+    let Ok(mut message) = v1::Message::decode(delivery.message.clone()) else { return (delivery, 0) };
+    let whole = message.payload.len();
+    if whole <= max {
+        return (delivery, 0);
+    }
+    message.payload = message.payload.slice(..max);
+    delivery.message = Bytes::from(message.encode_to_vec());
+    (delivery, whole as i64)
+}
+
+fn page(found: Vec<(RawDelivery, MessageState)>, max_payload: usize, kept: bool) -> pb::PeekResponse {
+    let (mut messages, mut bytes) = (Vec::new(), 0);
+    for (delivery, state) in found {
+        let (delivery, payload_bytes) = cut(delivery, max_payload);
+        bytes += delivery.message.len();
+        if bytes > PEEK_BYTES_MAX && !messages.is_empty() {
+            break;
+        }
+        let mut peeked = pb::PeekedMessage { delivery: Some(delivery), payload_bytes, ..Default::default() };
+        let state = match state {
+            _ if kept => pb::MessageState::Kept,
+            MessageState::Unsettled => pb::MessageState::Unsettled,
+            MessageState::BackingOff(due) => {
+                let (seconds, nanos) = ((due / 1_000) as i64, (due % 1_000) as i32 * 1_000_000);
+                peeked.due_time = Some(prost_types::Timestamp { seconds, nanos });
+                pb::MessageState::BackingOff
+            }
+            MessageState::Ready | MessageState::Settled => pb::MessageState::Ready,
+        };
+        peeked.set_state(state);
+        messages.push(peeked);
+    }
+    pb::PeekResponse { messages, next_page_token: String::new() }
+}
+
+impl Api {
+    async fn peek_topic(&self, name: &str, max: usize) -> Result<Vec<(RawDelivery, MessageState)>, Error> {
+        let log = self.broker.topic(name)?.log();
+        let mut at = self.broker.store.first(log);
+        let mut found = Vec::new();
+        while found.len() < max && at < self.broker.store.end(log) {
+            for (delivery, _) in self.read_log(name, log, &mut at).await? {
+                found.push((delivery, MessageState::Ready));
+            }
+        }
+        found.truncate(max);
+        Ok(found)
+    }
+
+    /// The next messages of a topic's log as deliveries, and their routing keys' messages; moves `at` behind them.
+    pub(crate) async fn read_log(
+        &self,
+        topic: &str,
+        log: LogId,
+        at: &mut Offset,
+    ) -> Result<Vec<(RawDelivery, Offset)>, Error> {
+        let damaged = |error: &dyn std::fmt::Display| Error::damaged(&error.to_string());
+        let read = self.broker.store.read(log, *at, 256 << 10).await.map_err(|error| damaged(&error))?;
+        let mut found = Vec::new();
+        for stored in read {
+            let batch = Batch::parse(stored.bytes).map_err(|error| damaged(&error))?;
+            for index in 0..batch.len() {
+                let offset = stored.base + index as u64;
+                if offset < *at {
+                    continue;
+                }
+                let delivery = RawDelivery {
+                    message: batch.message(index),
+                    topic: topic.to_owned(),
+                    position: Some(v1::Position { log: log.0 as i64, offset: offset as i64 }),
+                    publish_time_ms: batch.publish_time_ms() as i64,
+                    attempt: 1,
+                    ..RawDelivery::default()
+                };
+                found.push((delivery, offset));
+            }
+            *at = (*at).max(stored.base + u64::from(stored.count));
+        }
+        Ok(found)
+    }
+
+    async fn purge_topic(&self, name: &str) -> Result<i64, Error> {
+        let topic = self.broker.topic(name)?;
+        let (log, store) = (topic.log(), self.broker.store.clone());
+        let catalogue = self.broker.catalogue();
+        let needed = catalogue
+            .bindings
+            .values()
+            .filter(|binding| binding.log_id() == log)
+            .map(|binding| {
+                let queue = ferrymq_core::QueueId(binding.queue);
+                let cursor = store.cursors(queue).into_iter().find(|(of, _)| *of == log);
+                cursor.map_or(0, |(_, cursor)| cursor.floor()).max(binding.from)
+            })
+            .min()
+            .unwrap_or(Offset::MAX);
+        let before = store.first(log);
+        let at_ends =
+            Box::new(move |end: &mut dyn FnMut(LogId) -> Offset| vec![Op::TrimTo { log, floor: end(log).min(needed) }]);
+        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        self.broker.committer.settle(change).await?.wait().await?;
+        Ok((self.broker.store.first(log) - before) as i64)
+    }
+
+    fn broker_stats(&self) -> pb::BrokerStats {
+        let counters = &self.broker.counters;
+        let catalogue = self.broker.catalogue();
+        let space = self.broker.store.space();
+        pb::BrokerStats {
+            start_time: Some(self.broker.start_time.into()),
+            consumers: counters.consumers.load(Ordering::Relaxed) as i64,
+            topics: catalogue.topics.len() as i64,
+            queues: catalogue.queues.len() as i64,
+            disk_used_bytes: space.used_bytes as i64,
+            disk_free_bytes: i64::try_from(space.free_bytes).unwrap_or(i64::MAX),
+            published: counters.published.load(Ordering::Relaxed) as i64,
+            delivered: counters.delivered.load(Ordering::Relaxed) as i64,
+            acked: counters.acked.load(Ordering::Relaxed) as i64,
+            commits: self.broker.store.stats().commits as i64,
+            ..Default::default()
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::operations_service_server::OperationsService for Api {
+    async fn peek(&self, request: Request<pb::PeekRequest>) -> Answer<pb::PeekResponse> {
+        let request = request.into_inner();
+        let max = check_peek(&request)?;
+        let cut = request.max_payload_bytes as usize;
+        match &request.source {
+            Some(pb::peek_request::Source::Queue(name)) => {
+                let found = self.broker.queue(name)?.handle.peek(None, max).await?;
+                let found = found.into_iter().map(|peeked| (peeked.delivery, peeked.state)).collect();
+                Ok(Response::new(page(found, cut, false)))
+            }
+            Some(pb::peek_request::Source::Topic(name)) => {
+                Ok(Response::new(page(self.peek_topic(name, max).await?, cut, true)))
+            }
+            None => Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
+        }
+    }
+
+    async fn purge(&self, request: Request<pb::PurgeRequest>) -> Answer<pb::PurgeResponse> {
+        self.broker.check_serving()?;
+        let messages = match request.into_inner().target {
+            Some(pb::purge_request::Target::Queue(name)) => self.broker.queue(&name)?.handle.purge().await? as i64,
+            Some(pb::purge_request::Target::Topic(name)) => self.purge_topic(&name).await?,
+            None => return Err(Error::invalid("target", "exactly one of queue, topic must be set").into()),
+        };
+        Ok(Response::new(pb::PurgeResponse { messages }))
+    }
+
+    async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Answer<pb::GetStatsResponse> {
+        let request = request.into_inner();
+        let mut topics = HashMap::new();
+        for name in request.topics {
+            topics.insert(name.clone(), self.topic_stats(&*self.broker.topic(&name)?));
+        }
+        let mut queues = HashMap::new();
+        for name in request.queues {
+            let queue = self.broker.queue(&name)?;
+            queues.insert(name, self.queue_stats(&queue).await?);
+        }
+        let time = Some(std::time::SystemTime::now().into());
+        Ok(Response::new(pb::GetStatsResponse { time, broker: Some(self.broker_stats()), topics, queues }))
+    }
+}

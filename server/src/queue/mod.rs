@@ -1,0 +1,227 @@
+//! A queue: one task that owns its state machine, and the handle that everybody else holds.
+
+mod task;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ferrymq_core::{LogId, Offset};
+use ferrymq_proto::raw::RawDelivery;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalogue::record::BindingRecord;
+use crate::error::Error;
+
+pub use ferrymq_core::queue::{End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
+pub(crate) use task::{Shared, start};
+
+/// Most messages that wait in a queue task's mailbox.
+const MAILBOX: usize = 1_024;
+
+/// One delivery that a client names in a settlement.
+#[derive(Debug, Clone, Copy)]
+pub struct Held {
+    /// The log that holds the message.
+    pub log: LogId,
+    /// Its place there.
+    pub offset: Offset,
+    /// The delivery; 0 if it was made before the broker's last start, so that its lease is gone.
+    pub delivery: u64,
+}
+
+/// What is done to deliveries.
+#[derive(Debug, Clone)]
+pub enum Settlement {
+    /// Done.
+    Ack,
+    /// Given back, or up.
+    Nack {
+        /// What it means.
+        mode: NackMode,
+        /// When it may come again.
+        delay_ms: Option<u64>,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// Longer, by so many milliseconds from now, or the queue's lease again.
+    Extend(Option<u64>),
+}
+
+/// What a consumer's stream gets.
+#[derive(Debug)]
+pub enum Event {
+    /// Messages, leased to it.
+    Deliveries(Vec<RawDelivery>),
+    /// All that was there when it came has been sent.
+    CaughtUp,
+    /// The end of the stream.
+    End(Error),
+}
+
+/// How a consumer wants its deliveries.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Most unsettled at once.
+    pub window: Window,
+    /// The lease it asks for; none: the queue's.
+    pub lease_ms: Option<u64>,
+    /// Who prolongs it.
+    pub mode: LeaseMode,
+    /// Shown in stats and logs.
+    pub name: String,
+}
+
+/// A consumer's side of its subscription. Dropping it gives its deliveries back.
+pub struct Subscription {
+    /// Its number within the queue.
+    pub consumer: u64,
+    /// The length of each lease in milliseconds.
+    pub lease_ms: u64,
+    /// What it gets.
+    pub events: mpsc::Receiver<Event>,
+    end: End,
+    mailbox: mpsc::Sender<Message>,
+}
+
+impl Subscription {
+    /// The broker ends the stream: what the consumer holds goes back without a failure.
+    pub fn end_by_broker(&mut self) {
+        self.end = End::BrokerEnded;
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let message = Message::Gone { consumer: self.consumer, end: self.end };
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(message) {
+            let mailbox = self.mailbox.clone();
+            tokio::spawn(async move { mailbox.send(message).await });
+        }
+    }
+}
+
+/// What Pull takes.
+#[derive(Debug, Clone)]
+pub struct Take {
+    /// Most messages.
+    pub messages_max: u32,
+    /// Most bytes, but always one message.
+    pub bytes_max: u64,
+    /// The lease it asks for; none: the queue's.
+    pub lease_ms: Option<u64>,
+    /// How long to wait for the first message.
+    pub wait_ms: u64,
+}
+
+/// Messages taken, and the length of their leases in milliseconds.
+pub type Taken = (Vec<RawDelivery>, u64);
+
+/// One message as it lies in the queue.
+#[derive(Debug, Clone)]
+pub struct Peeked {
+    /// Without an ack id.
+    pub delivery: RawDelivery,
+    /// What it is doing.
+    pub state: ferrymq_core::queue::MessageState,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the task is told.
+pub(crate) enum Message {
+    Subscribe { wish: Wish, mailbox: mpsc::Sender<Message>, reply: Reply<Subscription> },
+    Gone { consumer: u64, end: End },
+    Pull { take: Take, reply: Reply<Taken> },
+    Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
+    Rebind(Vec<Arc<BindingRecord>>),
+    Purge(Reply<u64>),
+    Peek { from: Option<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
+    Stats(Reply<QueueStats>),
+    Drain(oneshot::Sender<()>),
+    Stop,
+}
+
+/// A cheap handle to a queue's task.
+#[derive(Clone)]
+pub struct QueueHandle {
+    mailbox: mpsc::Sender<Message>,
+}
+
+impl QueueHandle {
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(message(reply)).await.map_err(|_| Error::queue_not_found("", None))?;
+        answer.await.unwrap_or_else(|_| Err(Error::queue_not_found("", None)))
+    }
+
+    /// Opens a consumer.
+    pub async fn subscribe(&self, wish: Wish) -> Result<Subscription, Error> {
+        let mailbox = self.mailbox.clone();
+        self.ask(|reply| Message::Subscribe { wish, mailbox, reply }).await
+    }
+
+    /// Takes messages, waiting for the first.
+    pub async fn pull(&self, take: Take) -> Result<Taken, Error> {
+        self.ask(|reply| Message::Pull { take, reply }).await
+    }
+
+    /// Settles deliveries, and answers once that is on disk.
+    pub async fn settle(&self, held: Vec<Held>, settlement: Settlement) -> Result<Vec<SettleStatus>, Error> {
+        self.ask(|reply| Message::Settle { held, settlement, reply }).await
+    }
+
+    /// Tells the queue what feeds it from now on.
+    pub fn rebind(&self, bindings: Vec<Arc<BindingRecord>>) {
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(Message::Rebind(bindings)) {
+            let mailbox = self.mailbox.clone();
+            tokio::spawn(async move { mailbox.send(message).await });
+        }
+    }
+
+    /// Drops all that waits; how many that were.
+    pub async fn purge(&self) -> Result<u64, Error> {
+        self.ask(Message::Purge).await
+    }
+
+    /// Shows messages without taking them.
+    pub async fn peek(&self, from: Option<(LogId, Offset)>, max: usize) -> Result<Vec<Peeked>, Error> {
+        self.ask(|reply| Message::Peek { from, max, reply }).await
+    }
+
+    /// Numbers.
+    pub async fn stats(&self) -> Result<QueueStats, Error> {
+        self.ask(Message::Stats).await
+    }
+
+    /// Gives all deliveries back without failures and writes what a clean restart needs; answers once it is on disk.
+    pub async fn drain(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.mailbox.send(Message::Drain(reply)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// Ends the task: the queue is gone.
+    pub fn stop(&self) {
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(Message::Stop) {
+            let mailbox = self.mailbox.clone();
+            tokio::spawn(async move { mailbox.send(message).await });
+        }
+    }
+}
+
+/// A filter over an interval of one log: what one binding matches.
+#[derive(Debug, Clone)]
+pub(crate) struct Interval {
+    pub from: Offset,
+    pub to: Option<Offset>,
+    pub pattern: ferrymq_core::pattern::Pattern,
+}
+
+impl Interval {
+    pub(crate) fn matches(&self, offset: Offset, message: &Bytes) -> bool {
+        self.from <= offset
+            && self.to.is_none_or(|to| offset < to)
+            && (self.pattern.is_all() || self.pattern.matches(ferrymq_core::message::routing_key(message)))
+    }
+}
