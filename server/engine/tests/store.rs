@@ -17,7 +17,7 @@ use futures::executor::block_on;
 const LOG: LogId = LogId(20);
 
 fn options() -> StoreOptions {
-    StoreOptions { cache_bytes_max: 4_096, image_every_bytes: 20_000 }
+    StoreOptions { state_dir: None, cache_bytes_max: 4_096, checkpoint_every_bytes: 20_000 }
 }
 
 fn small() -> JournalOptions {
