@@ -34,6 +34,8 @@ const LOCAL_RESETS_MAX: usize = 1_024;
 const PENDING_RESETS_MAX: usize = 20;
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
+const PREFACE_BYTES: usize = 1;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
@@ -90,6 +92,11 @@ async fn connection<S>(
     S::Future: Send,
 {
     let _ = stream.set_nodelay(true);
+    // Who connects and says nothing must not keep a place.
+    match tokio::time::timeout(FIRST_BYTES_WITHIN, stream.peek(&mut [0; PREFACE_BYTES])).await {
+        Ok(Ok(bytes)) if bytes > 0 => {}
+        _ => return,
+    }
     let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: stream.peer_addr().ok() };
     let service = tower::ServiceBuilder::new()
         .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -128,6 +135,9 @@ pub async fn stopped(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
+/// Parts of what tonic says of a request that it cannot read.
+const MALFORMED: [&str; 5] = ["decode", "decoding", "Missing request message", "protocol error", "compress"];
+
 /// What tonic says of a request that is too large or malformed, in our words.
 pub fn decode_status(status: Status) -> Status {
     let message = status.message().to_owned();
@@ -136,7 +146,7 @@ pub fn decode_status(status: Status) -> Status {
             let rule = format!("the request is too large ({message})");
             Error::new(ErrorReason::BatchTooLarge, rule.clone()).field("", rule).into()
         }
-        Code::Internal if message.contains("decode") || message.contains("protocol error") => {
+        Code::Internal if MALFORMED.iter().any(|part| message.contains(part)) => {
             let rule = format!("the request is not a well-formed protobuf message ({message})");
             Error::invalid("", rule).into()
         }

@@ -42,7 +42,7 @@ async fn trim(broker: &Broker) {
     let now = broker.clock.now_ms();
     for topic in catalogue.topics.values() {
         let needed = floors.get(&topic.log()).copied().unwrap_or(Offset::MAX);
-        let retention = topic.record.settings.retention.clone().unwrap_or_default();
+        let retention = topic.record.settings.retention.unwrap_or_default();
         let kept = kept_from(&broker.store, topic.log(), &retention, now, needed).await;
         push_trim(&broker.store, &mut ops, topic.log(), kept.min(needed));
     }

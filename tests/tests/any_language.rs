@@ -24,7 +24,7 @@ fn plain_python_stubs_publish_subscribe_ack_and_nack() {
 
 /// A Python that has grpcio and grpcio-tools. In CI it has to be there.
 fn python() -> Option<String> {
-    let python = std::env::var("FERRYMQ_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = std::env::var("TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut check = Command::new(&python);
     check.args(["-c", "import grpc, grpc_tools"]).stdin(Stdio::null()).stderr(Stdio::null());
     if check.status().is_ok_and(|status| status.success()) {

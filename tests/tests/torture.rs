@@ -129,8 +129,8 @@ async fn drain(broker: &Broker, ledger: &Shared) {
 }
 
 fn cycles() -> u32 {
-    let given = std::env::var("FERRYMQ_TORTURE_CYCLES").ok();
-    given.map_or(CYCLES, |text| text.parse().expect("FERRYMQ_TORTURE_CYCLES is a number"))
+    let given = std::env::var("TORTURE_CYCLES").ok();
+    given.map_or(CYCLES, |text| text.parse().expect("TORTURE_CYCLES is a number"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,7 +50,7 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Dependencies => dependencies::check(),
         Task::Torture { cycles } => {
             let arguments = ["test", "-p", "ferrymq-tests", "--test", "torture", "--", "--nocapture"];
-            run("cargo", &arguments, &[("FERRYMQ_TORTURE_CYCLES", cycles.to_string())])
+            run("cargo", &arguments, &[("TORTURE_CYCLES", cycles.to_string())])
         }
     }
 }

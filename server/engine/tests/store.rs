@@ -1,5 +1,7 @@
 //! The store over each frame log: what was committed is there again, whatever happened in between.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -34,7 +34,7 @@ pub enum Command {
     /// Delete a topic.
     DeleteTopic(pb::DeleteTopicRequest, Reply<bool>),
     /// Make a queue and bindings to it, in one commit.
-    CreateQueue(NewQueue, Reply<(Arc<Queue>, bool)>),
+    CreateQueue(Box<NewQueue>, Reply<(Arc<Queue>, bool)>),
     /// Delete a queue; how many messages went with it.
     DeleteQueue(pb::DeleteQueueRequest, Reply<Option<i64>>),
     /// Make a binding.
@@ -103,7 +103,7 @@ impl Admin {
     pub async fn dead_letter_queue(&self, queue: &str) -> Result<Arc<Queue>, Error> {
         let settings = pb::Queue { name: dlq_name(queue), ..Default::default() };
         let new = NewQueue { settings, bindings: Vec::new(), kind: QueueKind::DeadLetters };
-        Ok(self.ask(|reply| Command::CreateQueue(new, reply)).await?.0)
+        Ok(self.ask(|reply| Command::CreateQueue(Box::new(new), reply)).await?.0)
     }
 }
 
@@ -253,8 +253,8 @@ impl Task {
         Ok(())
     }
 
-    async fn create_queue(&mut self, new: NewQueue) -> Result<(Arc<Queue>, bool), Error> {
-        let NewQueue { settings: given, bindings, kind } = new;
+    async fn create_queue(&mut self, new: Box<NewQueue>) -> Result<(Arc<Queue>, bool), Error> {
+        let NewQueue { settings: given, bindings, kind } = *new;
         if kind == QueueKind::Named {
             settings::name("queue.name", &given.name)?;
         }

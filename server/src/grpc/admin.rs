@@ -61,6 +61,7 @@ impl Api {
             unsettled: stats.unsettled,
             backing_off: stats.backing_off,
             consumers: stats.consumers,
+            received: stats.received,
             delivered: stats.delivered,
             redelivered: stats.redelivered,
             acked: stats.acked,
@@ -119,7 +120,7 @@ impl pb::admin_service_server::AdminService for Api {
         let request = request.into_inner();
         let settings = required("queue", request.queue)?;
         let new = NewQueue { settings, bindings: request.bindings, kind: QueueKind::Named };
-        let (queue, created) = self.broker.admin.ask(|reply| Command::CreateQueue(new, reply)).await?;
+        let (queue, created) = self.broker.admin.ask(|reply| Command::CreateQueue(Box::new(new), reply)).await?;
         let queue = self.queue_of(&queue, true).await?;
         Ok(Response::new(pb::CreateQueueResponse { queue: Some(queue), created }))
     }

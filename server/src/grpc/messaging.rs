@@ -120,7 +120,7 @@ impl Api {
         };
         let settings = pb::Queue { name: queue, ..Default::default() };
         let new = NewQueue { settings, bindings: vec![binding], kind: QueueKind::Group };
-        self.broker.admin.ask(|reply| Command::CreateQueue(new, reply)).await
+        self.broker.admin.ask(|reply| Command::CreateQueue(Box::new(new), reply)).await
     }
 }
 

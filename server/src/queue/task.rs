@@ -39,6 +39,9 @@ const BURST: usize = 256;
 /// Space in a consumer's channel beyond its prefetch, for what is not a delivery.
 const CHANNEL_EXTRA: usize = 16;
 
+/// Sends an answer once what it depends on is durable.
+type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
 /// What all queues share.
 pub(crate) struct Shared {
     pub store: Store,
@@ -66,6 +69,10 @@ struct Feed {
     ahead: VecDeque<Entry>,
     /// All below has been read.
     read_to: Offset,
+    /// Where the log ended when the task began: what stands from here on has come in since.
+    began_at: Offset,
+    /// Messages that matched since then.
+    received: u64,
 }
 
 struct PullWaiting {
@@ -85,9 +92,11 @@ struct Task {
     pulls: VecDeque<PullWaiting>,
     committing: FuturesUnordered<BoxFuture<'static, (Ticket, Result<(), Error>)>>,
     in_flight: std::collections::BTreeSet<Ticket>,
-    answers: Vec<(Ticket, Box<dyn FnOnce(Result<(), Error>) + Send>)>,
+    answers: Vec<(Ticket, Answer)>,
     notify: Arc<Notify>,
     failed: Option<Error>,
+    /// The feeds of the start are there: further ones are new.
+    started: bool,
     stopped: bool,
 }
 
@@ -112,10 +121,12 @@ pub(crate) fn start(
         answers: Vec::new(),
         notify: Arc::new(Notify::new()),
         failed: None,
+        started: is_new,
         stopped: false,
         shared,
     };
     task.feed_all(bindings, !is_new);
+    task.started = true;
     tokio::spawn(task.run(receiver));
     QueueHandle { mailbox }
 }
@@ -126,7 +137,7 @@ fn ms(duration: Option<&prost_types::Duration>) -> u64 {
 
 fn config(record: &QueueRecord) -> QueueConfig {
     let settings = &record.settings;
-    let retry = settings.retry.clone().unwrap_or_default();
+    let retry = settings.retry.unwrap_or_default();
     QueueConfig {
         lease_ms: ms(settings.lease.as_ref()),
         max_lease_ms: ms(settings.max_lease.as_ref()),
@@ -199,7 +210,9 @@ impl Task {
     fn add_feed(&mut self, log: LogId, topic: String, intervals: Option<Vec<Interval>>, cursor: Cursor) {
         let read_to = cursor.floor();
         self.machine.add_source(log, cursor, self.shared.unclean);
-        self.feeds.insert(log, Feed { topic, intervals, newest: None, ahead: VecDeque::new(), read_to });
+        let began_at = if self.started { read_to } else { self.shared.store.end(log) };
+        let feed = Feed { topic, intervals, newest: None, ahead: VecDeque::new(), read_to, began_at, received: 0 };
+        self.feeds.insert(log, feed);
         self.shared.watch.watch(log, &self.notify);
         self.notify.notify_one();
     }
@@ -505,14 +518,14 @@ impl Task {
             .into_iter()
             .partition(|(upto, _)| oldest.is_none_or(|oldest| oldest > *upto));
         self.answers = waiting;
-        let done: Vec<(Ticket, Box<dyn FnOnce(Result<(), Error>) + Send>)> = done;
+        let done: Vec<(Ticket, Answer)> = done;
         for (_, answer) in done {
             answer(result.clone());
         }
     }
 
     /// Answers once all that the machine has told until now is durable.
-    async fn when_durable(&mut self, answer: Box<dyn FnOnce(Result<(), Error>) + Send>) {
+    async fn when_durable(&mut self, answer: Answer) {
         self.commit().await;
         match (self.in_flight.last(), &self.failed) {
             (_, Some(error)) => answer(Err(error.clone())),
@@ -645,8 +658,11 @@ impl Task {
     fn stats(&self) -> super::QueueStats {
         let mut stats = self.machine.stats();
         for (log, feed) in &self.feeds {
-            let unread = self.shared.store.end(*log).saturating_sub(feed.read_to);
-            stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, self.shared.store.end(*log)) as i64;
+            let end = self.shared.store.end(*log);
+            let unread = end.saturating_sub(feed.read_to);
+            let unread_new = end.saturating_sub(feed.read_to.max(feed.began_at));
+            stats.received += feed.received as i64 + feed.may_match(unread_new, end) as i64;
+            stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, end) as i64;
         }
         stats
     }
@@ -718,6 +734,7 @@ impl Feed {
         for index in 0..batch.len() {
             let offset = base + index as u64;
             if offset >= self.read_to && self.matches(offset, batch, index) {
+                self.received += u64::from(offset >= self.began_at);
                 self.ahead.push_back(Entry { commit, log, offset, bytes: batch.message_len(index) });
             }
         }

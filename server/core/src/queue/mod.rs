@@ -177,6 +177,8 @@ pub struct QueueStats {
     pub backing_off: i64,
     /// Gauge.
     pub consumers: i64,
+    /// Counter: came in. Kept by whoever reads the logs.
+    pub received: i64,
     /// Counter: deliveries.
     pub delivered: i64,
     /// Counter: deliveries with attempt > 1.
