@@ -1,0 +1,228 @@
+//! Making and ending bindings, and forgetting those that their queues have passed.
+
+use std::sync::Arc;
+
+use ferrymq_core::LogId;
+use ferrymq_engine::store::Op;
+use ferrymq_proto::server as pb;
+use prost::Message as _;
+use tokio::sync::oneshot;
+
+use super::{Task, differing, put};
+use crate::catalogue::record::{BindingRecord, QueueRecord, binding_key, queue_key};
+use crate::catalogue::settings::{self, Edge};
+use crate::committer::Change;
+use crate::error::Error;
+
+/// A binding that has been checked; where it begins is known when its commit is sealed.
+pub(super) struct NewBinding {
+    record: BindingRecord,
+    start: Edge,
+}
+
+impl Task {
+    pub(super) async fn create_binding(&mut self, given: pb::Binding) -> Result<(pb::Binding, bool), Error> {
+        let name = match &given.target {
+            Some(pb::binding::Target::Queue(name)) => name.clone(),
+            Some(pb::binding::Target::ToTopic(_)) => return Err(Error::not_supported("binding.to_topic")),
+            None => return Err(Error::invalid("binding.target", "exactly one of queue, to_topic must be set")),
+        };
+        let queue = self.catalogue.queues.get(&name).cloned().ok_or_else(|| self.queue_not_found(&name))?;
+        if let Some(there) = self.known_binding(&given) {
+            let there = &there.settings;
+            let differ = differing(&[
+                ("topic", given.topic != there.topic),
+                ("queue", given.target != there.target),
+                ("pattern", given.pattern != there.pattern),
+                ("filter", given.filter != there.filter),
+            ]);
+            return match differ {
+                None => Ok((there.clone(), false)),
+                Some(fields) => Err(Error::settings_differ(&fields)),
+            };
+        }
+        Self::check_count(self.catalogue.bindings.len(), "bindings")?;
+        let binding = self.new_binding(given, &queue.record, "binding")?;
+        let made = self.commit_bindings(vec![(binding, false)], None).await?;
+        let Some(binding) = made.into_iter().next() else { return Err(Error::writes_stopped()) };
+        let settings = binding.settings.clone();
+        self.keep_binding(binding);
+        Ok((settings, true))
+    }
+
+    pub(super) async fn delete_binding(&mut self, request: pb::DeleteBindingRequest) -> Result<bool, Error> {
+        let Some(binding) = self.catalogue.binding(&request.name).cloned() else {
+            return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
+        };
+        self.end_bindings(binding.log_id(), vec![(*binding).clone()], |_| Vec::new()).await?;
+        Ok(true)
+    }
+
+    /// Ends `bound` (all of one log) at that log's end, in one commit with `more`, which is told the end.
+    pub(super) async fn end_bindings(
+        &mut self,
+        log: LogId,
+        bound: Vec<BindingRecord>,
+        more: impl FnOnce(u64) -> Vec<Op> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (tell, told) = oneshot::channel();
+        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
+            let end = end_of(log);
+            let ended: Vec<BindingRecord> =
+                bound.into_iter().map(|binding| BindingRecord { to: Some(end), ..binding }).collect();
+            let mut ops: Vec<Op> = ended.iter().map(binding_op).collect();
+            ops.extend(more(end));
+            let _ = tell.send(ended);
+            ops
+        });
+        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        self.committer.settle(change).await?.wait().await?;
+        for binding in told.await.unwrap_or_default() {
+            self.keep_binding(binding);
+        }
+        Ok(())
+    }
+
+    /// Checks bindings to a queue; for each whether it is there already.
+    pub(super) fn new_bindings(
+        &mut self,
+        bindings: Vec<pb::Binding>,
+        queue: &QueueRecord,
+    ) -> Result<Vec<(NewBinding, bool)>, Error> {
+        let mut checked = Vec::with_capacity(bindings.len());
+        for (index, mut binding) in bindings.into_iter().enumerate() {
+            if binding.target.is_none() {
+                binding.target = Some(pb::binding::Target::Queue(queue.settings.name.clone()));
+            }
+            let known = self.known_binding(&binding).is_some();
+            checked.push((self.new_binding(binding, queue, &format!("bindings[{index}]"))?, known));
+        }
+        Ok(checked)
+    }
+
+    fn known_binding(&self, binding: &pb::Binding) -> Option<&Arc<BindingRecord>> {
+        let name = if binding.name.is_empty() { derived_name(binding) } else { binding.name.clone() };
+        self.catalogue.binding(&name)
+    }
+
+    fn new_binding(&mut self, given: pb::Binding, queue: &QueueRecord, field: &str) -> Result<NewBinding, Error> {
+        if let Some(pb::binding::Target::ToTopic(_)) = given.target {
+            return Err(Error::not_supported(format!("{field}.to_topic")));
+        }
+        settings::unsupported(!given.filter.is_empty(), &format!("{field}.filter"))?;
+        settings::pattern(&format!("{field}.pattern"), &given.pattern)?;
+        let start = settings::edge(&format!("{field}.start"), given.start.as_ref())?;
+        let Some(topic) = self.catalogue.topics.get(&given.topic) else {
+            return Err(self.topic_not_found(&given.topic));
+        };
+        let log = topic.record.log;
+        let mut settings = pb::Binding { start: None, ..given };
+        if settings.name.is_empty() {
+            settings.name = derived_name(&settings);
+        } else {
+            settings::name(&format!("{field}.name"), &settings.name)?;
+        }
+        settings.create_time = Some(std::time::SystemTime::now().into());
+        let record = BindingRecord { settings, id: self.take_id(), queue: queue.id, log, from: 0, to: None };
+        Ok(NewBinding { record, start })
+    }
+
+    /// Commits bindings, and the queue they lead to if it is new, at the ends their topics then have.
+    pub(super) async fn commit_bindings(
+        &mut self,
+        bindings: Vec<(NewBinding, bool)>,
+        queue: Option<&QueueRecord>,
+    ) -> Result<Vec<BindingRecord>, Error> {
+        let mut ops = vec![self.next_op()];
+        ops.extend(queue.map(|queue| put(queue_key(&queue.settings.name), queue.encode_to_vec().into())));
+        let store = self.store.clone();
+        let (tell, told) = oneshot::channel();
+        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
+            let made: Vec<BindingRecord> = bindings
+                .into_iter()
+                .map(|(NewBinding { mut record, start }, _)| {
+                    record.from = match start {
+                        Edge::Earliest => store.first(record.log_id()),
+                        Edge::Latest => end_of(record.log_id()),
+                    };
+                    record
+                })
+                .collect();
+            ops.extend(made.iter().map(binding_op));
+            let _ = tell.send(made);
+            ops
+        });
+        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        self.committer.settle(change).await?.wait().await?;
+        Ok(told.await.unwrap_or_default())
+    }
+
+    /// Puts a binding into the picture and tells its queue.
+    fn keep_binding(&mut self, binding: BindingRecord) {
+        let queue = binding.queue;
+        let log = binding.log;
+        self.catalogue.bindings.insert(binding.id, Arc::new(binding));
+        self.route_log(log);
+        if let Some(target) = self.catalogue.queues_by_id.get(&queue) {
+            target.handle.rebind(self.catalogue.bindings_to(queue));
+        }
+    }
+
+    pub(super) fn route_log(&mut self, log: u64) {
+        let record = self.catalogue.topics.values().find(|topic| topic.record.log == log).map(|t| t.record.clone());
+        if let Some(record) = record {
+            self.catalogue.route(record);
+        }
+    }
+
+    pub(super) fn route_all(&mut self, queue: u64) {
+        let mut logs: Vec<u64> = self.catalogue.bindings_to(queue).iter().map(|binding| binding.log).collect();
+        logs.dedup();
+        for log in logs {
+            self.route_log(log);
+        }
+    }
+
+    /// True if nothing but `queue` needs the log: its topic is gone, and so is every other binding.
+    pub(super) fn is_orphan_without(&self, log: u64, queue: u64) -> bool {
+        !self.catalogue.topics.values().any(|topic| topic.record.log == log)
+            && !self.catalogue.bindings.values().any(|binding| binding.log == log && binding.queue != queue)
+    }
+
+    pub(super) async fn reap(&mut self, ids: Vec<u64>) {
+        let ids: Vec<u64> = ids.into_iter().filter(|id| self.catalogue.bindings.contains_key(id)).collect();
+        let gone: Vec<Arc<BindingRecord>> = ids.iter().filter_map(|id| self.catalogue.bindings.remove(id)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let mut ops: Vec<Op> = gone.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }).collect();
+        for binding in &gone {
+            if self.is_orphan_without(binding.log, 0) {
+                ops.push(Op::TrimTo { log: binding.log_id(), floor: binding.to.unwrap_or(0) });
+            }
+        }
+        if let Err(error) = self.commit(ops).await {
+            tracing::warn!(%error, "ended bindings could not be forgotten");
+        }
+    }
+}
+
+fn binding_op(binding: &BindingRecord) -> Op {
+    put(binding_key(binding.id), binding.encode_to_vec().into())
+}
+
+/// Where a binding leads to.
+pub(super) fn target(binding: &pb::Binding) -> &str {
+    match &binding.target {
+        Some(pb::binding::Target::Queue(name) | pb::binding::Target::ToTopic(name)) => name,
+        None => "",
+    }
+}
+
+/// The name of a binding that was given none: the same rule gets the same name.
+fn derived_name(binding: &pb::Binding) -> String {
+    let parts = [binding.topic.as_str(), target(binding), binding.pattern.as_str(), binding.filter.as_str()];
+    let mut hasher = siphasher::sip::SipHasher24::new();
+    std::hash::Hash::hash(&parts, &mut hasher);
+    format!("binding-{:016x}", std::hash::Hasher::finish(&hasher))
+}

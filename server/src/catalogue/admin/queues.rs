@@ -1,0 +1,122 @@
+//! Making and deleting queues.
+
+use std::sync::Arc;
+
+use ferrymq_core::LogId;
+use ferrymq_engine::store::Op;
+use ferrymq_proto::server as pb;
+
+use super::{NewQueue, QueueKind, Task, check_etag, differing, stamp, uid};
+use crate::catalogue::record::{QueueRecord, binding_key, queue_key};
+use crate::catalogue::{Queue, settings};
+use crate::committer::Change;
+use crate::error::Error;
+
+impl Task {
+    pub(super) async fn create_queue(&mut self, new: Box<NewQueue>) -> Result<(Arc<Queue>, bool), Error> {
+        let NewQueue { settings: given, bindings, kind } = *new;
+        if kind == QueueKind::Named {
+            settings::name("queue.name", &given.name)?;
+        }
+        let mut settings = settings::queue(given.clone())?;
+        if kind == QueueKind::DeadLetters {
+            settings.retry.get_or_insert_default().max_attempts = Some(0);
+        }
+        self.check_dead_letter_target(&settings)?;
+        if let Some(queue) = self.catalogue.queues.get(&settings.name).cloned() {
+            return self.queue_is_there(queue, &given, &settings, bindings).await;
+        }
+        Self::check_count(self.catalogue.queues.len(), "queues")?;
+        let (id, inbox) = (self.take_id(), self.take_id());
+        settings.uid = uid(id);
+        stamp(&mut settings.create_time, &mut settings.update_time);
+        let record = QueueRecord { settings, id, inbox, is_dlq: kind == QueueKind::DeadLetters };
+        let bindings = self.new_bindings(bindings, &record)?;
+        let made = self.commit_bindings(bindings, Some(&record)).await?;
+        for binding in made {
+            self.catalogue.bindings.insert(binding.id, Arc::new(binding));
+        }
+        self.route_all(id);
+        let handle = (self.start_queue)(&record, self.catalogue.bindings_to(id), true);
+        Ok((self.catalogue.add_queue(Queue { record, handle }), true))
+    }
+
+    fn check_dead_letter_target(&self, settings: &pb::Queue) -> Result<(), Error> {
+        match settings.dead_letter.as_ref().and_then(|policy| policy.target.as_ref()) {
+            Some(pb::dead_letter_policy::Target::Queue(name)) if !self.catalogue.queues.contains_key(name) => {
+                Err(self.queue_not_found(name))
+            }
+            Some(pb::dead_letter_policy::Target::Topic(name)) if !self.catalogue.topics.contains_key(name) => {
+                Err(self.topic_not_found(name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn queue_is_there(
+        &mut self,
+        queue: Arc<Queue>,
+        given: &pb::Queue,
+        settings: &pb::Queue,
+        bindings: Vec<pb::Binding>,
+    ) -> Result<(Arc<Queue>, bool), Error> {
+        let there = &queue.record.settings;
+        let differ = differing(&[
+            ("labels", !given.labels.is_empty() && given.labels != there.labels),
+            ("lease", given.lease.is_some() && settings.lease != there.lease),
+            ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
+            ("retry", given.retry.is_some() && settings.retry != there.retry),
+            ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
+        ]);
+        if let Some(fields) = differ {
+            return Err(Error::settings_differ(&fields));
+        }
+        let missing = self.new_bindings(bindings, &queue.record)?.into_iter().any(|(_, known)| !known);
+        if missing {
+            return Err(Error::settings_differ("bindings"));
+        }
+        Ok((queue, false))
+    }
+
+    pub(super) async fn delete_queue(&mut self, request: pb::DeleteQueueRequest) -> Result<Option<i64>, Error> {
+        let Some(queue) = self.catalogue.queues.get(&request.name).cloned() else {
+            return if request.allow_missing { Ok(None) } else { Err(self.queue_not_found(&request.name)) };
+        };
+        check_etag(&request.etag, &queue.record.settings.uid)?;
+        let stats = queue.handle.stats().await?;
+        let waiting = stats.ready + stats.unsettled + stats.backing_off;
+        if !request.force && (stats.consumers > 0 || waiting > 0) {
+            let by = format!("{} consumers, {waiting} messages", stats.consumers);
+            return Err(Error::in_use(&format!("queue `{}`", request.name), &by));
+        }
+        self.commit_queue_gone(&queue).await?;
+        queue.handle.stop();
+        let id = queue.record.id;
+        let logs: Vec<u64> = self.catalogue.bindings_to(id).iter().map(|binding| binding.log).collect();
+        self.catalogue.bindings.retain(|_, binding| binding.queue != id);
+        self.catalogue.queues.remove(&request.name);
+        self.catalogue.queues_by_id.remove(&id);
+        for log in logs {
+            self.route_log(log);
+        }
+        Ok(Some(waiting))
+    }
+
+    async fn commit_queue_gone(&self, queue: &Queue) -> Result<(), Error> {
+        let mut ops = vec![Op::Delete { key: queue_key(&queue.record.settings.name) }];
+        let bindings = self.catalogue.bindings_to(queue.record.id);
+        ops.extend(bindings.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }));
+        ops.push(Op::Delete { key: ferrymq_engine::store::queue_key(ferrymq_core::QueueId(queue.record.id)) });
+        let inbox = queue.inbox();
+        let orphans: Vec<LogId> =
+            bindings.iter().filter(|b| self.is_orphan_without(b.log, queue.record.id)).map(|b| b.log_id()).collect();
+        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
+            for log in orphans.into_iter().chain([inbox]) {
+                ops.push(Op::TrimTo { log, floor: end_of(log) });
+            }
+            ops
+        });
+        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        self.committer.settle(change).await?.wait().await.map(|_| ())
+    }
+}

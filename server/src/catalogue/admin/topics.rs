@@ -1,0 +1,63 @@
+//! Making and deleting topics.
+
+use ferrymq_engine::store::Op;
+use ferrymq_proto::server as pb;
+use prost::Message as _;
+
+use super::bindings::target;
+use super::{Task, check_etag, differing, put, stamp, uid};
+use crate::catalogue::record::{BindingRecord, TopicRecord, topic_key};
+use crate::catalogue::settings;
+use crate::error::Error;
+
+impl Task {
+    pub(super) async fn create_topic(&mut self, given: pb::Topic) -> Result<(pb::Topic, bool), Error> {
+        let mut settings = settings::topic(given.clone())?;
+        if let Some(topic) = self.catalogue.topics.get(&settings.name) {
+            let there = &topic.record.settings;
+            let differ = differing(&[
+                ("labels", !given.labels.is_empty() && given.labels != there.labels),
+                ("retention", given.retention.is_some() && settings.retention != there.retention),
+            ]);
+            return match differ {
+                None => Ok((there.clone(), false)),
+                Some(fields) => Err(Error::settings_differ(&fields)),
+            };
+        }
+        Self::check_count(self.catalogue.topics.len(), "topics")?;
+        let log = self.take_id();
+        settings.uid = uid(log);
+        stamp(&mut settings.create_time, &mut settings.update_time);
+        let record = TopicRecord { settings, log };
+        let ops = vec![self.next_op(), put(topic_key(&record.settings.name), record.encode_to_vec().into())];
+        self.commit(ops).await?;
+        let settings = record.settings.clone();
+        self.catalogue.route(record);
+        Ok((settings, true))
+    }
+
+    pub(super) async fn delete_topic(&mut self, request: pb::DeleteTopicRequest) -> Result<bool, Error> {
+        let Some(topic) = self.catalogue.topics.get(&request.name).cloned() else {
+            return if request.allow_missing { Ok(false) } else { Err(self.topic_not_found(&request.name)) };
+        };
+        check_etag(&request.etag, &topic.record.settings.uid)?;
+        let bound: Vec<BindingRecord> =
+            self.catalogue.bindings_of(topic.record.log).map(|binding| (**binding).clone()).collect();
+        if !bound.is_empty() && !request.force {
+            let names: Vec<&str> = bound.iter().map(|binding| target(&binding.settings)).collect();
+            return Err(Error::in_use(&format!("topic `{}`", request.name), &names.join(", ")));
+        }
+        let log = topic.log();
+        let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0);
+        let mut ops = vec![Op::Delete { key: topic_key(&request.name) }];
+        self.end_bindings(log, bound, move |end| {
+            if !pinned {
+                ops.push(Op::TrimTo { log, floor: end });
+            }
+            ops
+        })
+        .await?;
+        self.catalogue.topics.remove(&request.name);
+        Ok(true)
+    }
+}
