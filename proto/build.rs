@@ -21,8 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (module, server) in [("client", false), ("server", true)] {
         let dir = out.join(module);
         fs::create_dir_all(&dir)?;
-        let mut config =
-            tonic_prost_build::configure().build_client(!server).build_server(server).out_dir(&dir).bytes(".");
+        let mut config = tonic_prost_build::configure()
+            .build_client(!server)
+            .build_server(server)
+            .codec_path("crate::codec::SizedCodec")
+            .out_dir(&dir)
+            .bytes(".");
         if server {
             config = config
                 .generate_default_stubs(true)

@@ -392,9 +392,15 @@ pub struct StatsArgs {
 /// `ferrymq bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// How long in all.
+    /// How long in all; with --only, as long as the whole would take divided by its measurements, for each.
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
+    /// Measure only the scenarios whose name contains this, such as `stream` or `through`.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
+    /// Measure only payloads of so many bytes, instead of 100 and 1024.
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    pub payload: Option<u32>,
     /// Where the raw disk is measured, and the data of an own broker goes.
     #[arg(long, default_value = ".")]
     pub dir: PathBuf,

@@ -3,6 +3,7 @@
 //! [`v1`] has the plain types and client stubs. [`server`] has the same services as the broker implements them, with the
 //! messages of the hot path bound to the structs of [`raw`], which leave each `Message` as the bytes it arrived in.
 
+pub mod codec;
 pub mod raw;
 
 /// The types and client stubs of `ferrymq.v1`.

@@ -48,9 +48,9 @@ pub struct RawDelivery {
     /// See `Delivery.ack_id`.
     #[prost(bytes = "bytes", tag = "2")]
     pub ack_id: Bytes,
-    /// See `Delivery.topic`.
-    #[prost(string, tag = "3")]
-    pub topic: String,
+    /// See `Delivery.topic`: valid UTF-8, shared by all deliveries from one topic.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub topic: Bytes,
     /// See `Delivery.position`.
     #[prost(message, optional, tag = "4")]
     pub position: Option<crate::v1::Position>,

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ferrymq_core::batch::BatchBuilder;
-use ferrymq_core::{LogId, message};
+use ferrymq_core::{LogId, batch, message};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::v1::ErrorReason;
 use tokio::sync::watch as channel;
@@ -145,22 +144,22 @@ impl Broker {
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
-        let mut batch = BatchBuilder::new(self.clock.now_ms());
         let (log, matched) = match to {
             Destination::Topic(name) => {
                 let topic = self.topic(name)?;
-                (topic.log(), self.add_all(messages, field, &mut batch, Some(&topic))?)
+                (topic.log(), self.route(messages, field, Some(&topic))?)
             }
             Destination::Queue(name) => {
                 let queue = self.queue(name)?;
-                (queue.inbox(), self.add_all(messages, field, &mut batch, None)?)
+                (queue.inbox(), self.route(messages, field, None)?)
             }
         };
         if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
             return Err(Error::new(ErrorReason::NoRoute, format!("messages[{index}] matches no queue")));
         }
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let append = Append { log, count, batch: batch.finish() };
+        let batch = batch::encode(self.clock.now_ms(), messages.iter().map(|message| (&[][..], &message[..])));
+        let append = Append { log, count, batch };
         let change = Change { appends: vec![append], ..Change::default() };
         let pending = self.committer.publish(change).await?;
         Ok(Publishing { pending, log, matched, counters: self.counters.clone() })
@@ -188,14 +187,8 @@ impl Broker {
         }
     }
 
-    /// Checks each message, adds it to the batch and counts the queues it goes to.
-    fn add_all(
-        &self,
-        messages: &[Bytes],
-        field: &str,
-        batch: &mut BatchBuilder,
-        topic: Option<&Topic>,
-    ) -> Result<Vec<u32>, Error> {
+    /// Checks each message and counts the queues it goes to.
+    fn route(&self, messages: &[Bytes], field: &str, topic: Option<&Topic>) -> Result<Vec<u32>, Error> {
         let mut matched = Vec::with_capacity(messages.len());
         let mut queues = Vec::new();
         for (index, message) in messages.iter().enumerate() {
@@ -211,7 +204,6 @@ impl Broker {
                 }
             };
             matched.push(count);
-            batch.push(None, message);
         }
         Ok(matched)
     }

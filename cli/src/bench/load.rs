@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use ferrymq_client::v1::{Message, PublishResponse, SettleStatus};
-use ferrymq_client::{Client, Confirm, Destination, PublisherOptions};
+use ferrymq_client::{Client, Confirm, Destination, PublisherOptions, Subscriber};
 use hdrhistogram::Histogram;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
@@ -16,6 +16,8 @@ const UNCONFIRMED_BATCHES_MAX: usize = 64;
 const ACKS_IN_FLIGHT_MAX: usize = 16;
 /// How long after its load a scenario may take to come to its end.
 const SETTLING: Duration = Duration::from_secs(60);
+/// Longer latencies count as this.
+const LATENCY_MAX_US: u64 = 600_000_000;
 
 /// What one scenario did.
 pub struct Outcome {
@@ -111,28 +113,44 @@ async fn count(mut confirms: mpsc::Receiver<(Confirm, Instant, usize)>, queues: 
     Ok(outcome)
 }
 
-/// Publishes, receives and acks; ends when all that was confirmed was acked. Latency is from publish to receipt.
-pub async fn end_to_end(target: &Target, queue: &str, rate: Option<f64>) -> Result<Outcome, Failure> {
-    let whole = tokio::time::timeout(target.duration + SETTLING, round(target, queue, rate));
+/// Publishes, receives from every queue of the topic and acks; ends when all that was confirmed was acked everywhere.
+/// Counts deliveries; latency is from publish to receipt.
+pub async fn end_to_end(target: &Target, rate: Option<f64>) -> Result<Outcome, Failure> {
+    let whole = tokio::time::timeout(target.duration + SETTLING, round(target, rate));
     whole.await.unwrap_or_else(|_| Err(Failure::other("some confirmed messages were not delivered")))
 }
 
-async fn round(target: &Target, queue: &str, rate: Option<f64>) -> Result<Outcome, Failure> {
-    let mut request = ferrymq_client::queue(queue);
-    request.prefetch = 10_000;
-    let mut subscriber = target.client.subscribe(request).await?;
+async fn round(target: &Target, rate: Option<f64>) -> Result<Outcome, Failure> {
     let start = Instant::now();
-    let sender = target.clone();
-    let mut publishing = tokio::spawn(async move { publish(&sender, start, rate).await });
-    let mut published = None;
+    let (published, is_published) = tokio::sync::watch::channel(None);
+    let mut consumers = JoinSet::new();
+    for number in 0..target.queues {
+        let mut request = ferrymq_client::queue(format!("{}.{number}", target.topic));
+        request.prefetch = 10_000;
+        let subscriber = target.client.subscribe(request).await?;
+        consumers.spawn(consume(target.client.clone(), subscriber, start, is_published.clone()));
+    }
+    let messages = publish(target, start, rate).await?.messages;
+    let _ = published.send(Some(messages));
+    let mut total = Outcome::new();
+    while let Some(done) = consumers.join_next().await {
+        total.merge(done.map_err(|e| Failure::other(e.to_string()))??);
+    }
+    total.ended(start)
+}
+
+/// Takes and acks until it has had as many as were published.
+async fn consume(
+    client: Client,
+    mut subscriber: Subscriber,
+    start: Instant,
+    mut published: watch::Receiver<Option<u64>>,
+) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::new();
     let mut acks = JoinSet::new();
-    while published != Some(outcome.messages) {
+    while *published.borrow_and_update() != Some(outcome.messages) {
         let batch = tokio::select! {
-            done = &mut publishing, if published.is_none() => {
-                published = Some(done.map_err(|e| Failure::other(e.to_string()))??.messages);
-                continue;
-            }
+            Ok(()) = published.changed() => continue,
             batch = subscriber.next_batch() => batch?,
         };
         let batch = batch.ok_or_else(|| Failure::other("the broker ended the subscription"))?;
@@ -147,13 +165,13 @@ async fn round(target: &Target, queue: &str, rate: Option<f64>) -> Result<Outcom
         if acks.len() >= ACKS_IN_FLIGHT_MAX {
             settled(acks.join_next().await)?;
         }
-        let client = target.client.clone();
+        let client = client.clone();
         acks.spawn(async move { client.ack(ids).await });
     }
     while let Some(done) = acks.join_next().await {
         settled(Some(done))?;
     }
-    outcome.ended(start)
+    Ok(outcome)
 }
 
 type Acked = Result<Result<Vec<SettleStatus>, ferrymq_client::Error>, tokio::task::JoinError>;
@@ -229,7 +247,8 @@ impl Target {
 
 impl Outcome {
     pub fn new() -> Self {
-        let latency = Histogram::new(3).expect("three digits are allowed");
+        // Bounded: recording saturates at the bounds, and a histogram without them begins with 2 ms.
+        let latency = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("the bounds are allowed");
         Self { messages: 0, seconds: 0.0, latency }
     }
 

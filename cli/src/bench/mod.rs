@@ -18,26 +18,29 @@ use crate::args::BenchArgs;
 use crate::failure::Failure;
 
 const PAYLOADS: [usize; 2] = [100, 1024];
+/// Consumers that take and ack what is fanned out.
+const FAN_OUT: i32 = 10;
 const CALLERS: usize = 64;
 const CONNECTIONS: usize = 4;
-/// Two of the disk; for each payload five of the no-op server and seven of the broker.
-const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 7);
+/// Two of the disk; for each payload five of the no-op server and eight of the broker.
+const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 8);
 
 /// Measures the broker at `url`, or one of its own.
 pub async fn run(args: BenchArgs, url: Option<&str>, as_json: bool) -> Result<(), Failure> {
     let slice = args.seconds / MEASUREMENTS as f64;
     let slice = Duration::try_from_secs_f64(slice).map_err(|_| Failure::usage("--seconds must not be negative"))?;
-    let mut report = Report::default();
+    let mut report = Report::new(args.payload.map_or(PAYLOADS.to_vec(), |bytes| vec![bytes as usize]));
+    let only = args.only.clone().unwrap_or_default();
     disk(&args, slice, &mut report).await?;
-    without_work(slice, &mut report).await?;
+    without_work(slice, &only, &mut report).await?;
 
     let data = tempfile::tempdir_in(&args.dir)?;
     let server = match url {
         Some(url) => Server::at(url),
         None => Server::broker(data.path()).await?,
     };
-    let bench = Bench::new("broker", server, slice).await?;
-    for payload_bytes in PAYLOADS {
+    let bench = Bench::new("broker", server, slice, &only).await?;
+    for payload_bytes in report.payloads.clone() {
         bench.broker(payload_bytes, &mut report).await?;
     }
     Ok(report.print(as_json)?)
@@ -53,9 +56,11 @@ async fn disk(args: &BenchArgs, slice: Duration, report: &mut Report) -> Result<
     Ok(())
 }
 
-async fn without_work(slice: Duration, report: &mut Report) -> Result<(), Failure> {
-    let bench = Bench::new("no-op", Server::noop().await?, slice).await?;
-    for payload_bytes in PAYLOADS {
+async fn without_work(slice: Duration, only: &str, report: &mut Report) -> Result<(), Failure> {
+    // The steps of which the ratio of what goes through is made are wanted with it.
+    let only = if only.contains("through") { "" } else { only };
+    let bench = Bench::new("no-op", Server::noop().await?, slice, only).await?;
+    for payload_bytes in report.payloads.clone() {
         let target = bench.target(format!("noop-{payload_bytes}"), payload_bytes, 1);
         bench.publishing(&target, report).await?;
         bench.measure("deliver", &target, report, load::deliver(&target)).await?;
@@ -70,14 +75,15 @@ struct Bench {
     server: Server,
     client: Client,
     slice: Duration,
+    only: String,
     /// In all names, so that runs against one broker do not meet.
     run: u32,
 }
 
 impl Bench {
-    async fn new(name: &'static str, server: Server, slice: Duration) -> Result<Self, Failure> {
+    async fn new(name: &'static str, server: Server, slice: Duration, only: &str) -> Result<Self, Failure> {
         let client = Client::builder(server.url.clone()).connections(CONNECTIONS).connect().await?;
-        Ok(Self { name, server, client, slice, run: std::process::id() })
+        Ok(Self { name, server, client, slice, only: only.to_owned(), run: std::process::id() })
     }
 
     async fn broker(&self, payload_bytes: usize, report: &mut Report) -> Result<(), Failure> {
@@ -86,12 +92,16 @@ impl Bench {
         self.unmade(&target).await?;
 
         let target = self.made("through", payload_bytes, 1).await?;
-        let queue = format!("{}.0", target.topic);
-        let full = self.measure("through, full", &target, report, load::end_to_end(&target, &queue, None)).await?;
-        let half = load::end_to_end(&target, &queue, Some(full / 2.0));
-        self.measure("through, half", &target, report, half).await?;
+        let full = self.measure("through, full", &target, report, load::end_to_end(&target, None)).await?;
+        if let Some(full) = full {
+            let half = load::end_to_end(&target, Some(full / 2.0));
+            self.measure("through, half", &target, report, half).await?;
+        }
         self.unmade(&target).await?;
 
+        let target = self.made("fan", payload_bytes, FAN_OUT).await?;
+        self.measure("fan-out 10, through", &target, report, load::end_to_end(&target, None)).await?;
+        self.unmade(&target).await?;
         for (scenario, queues) in [("fan-out 10", 10), ("fan-out 100", 100)] {
             let target = self.made("fan", payload_bytes, queues).await?;
             self.measure(scenario, &target, report, load::stream(&target)).await?;
@@ -107,14 +117,17 @@ impl Bench {
         Ok(())
     }
 
-    /// Adds one row; returns its messages each second.
+    /// Adds one row, if it is wanted; returns its messages each second.
     async fn measure(
         &self,
         scenario: &'static str,
         target: &Target,
         report: &mut Report,
         load: impl Future<Output = Result<Outcome, Failure>>,
-    ) -> Result<f64, Failure> {
+    ) -> Result<Option<f64>, Failure> {
+        if !scenario.contains(&self.only) {
+            return Ok(None);
+        }
         let (cpu, stats) = (self.server.cpu_seconds(), self.stats().await);
         let outcome = load.await?;
         let rate = outcome.rate();
@@ -123,7 +136,7 @@ impl Bench {
         row.peak_memory_bytes = self.server.peak_memory_bytes();
         row.messages_per_fsync = stats.zip(self.stats().await).and_then(|(before, after)| grouping(&before, &after));
         report.add(row);
-        Ok(rate)
+        Ok(Some(rate))
     }
 
     /// Only the broker has any.

@@ -21,8 +21,8 @@ pub struct Row {
 }
 
 /// All of them, in order.
-#[derive(Default)]
 pub struct Report {
+    pub payloads: Vec<usize>,
     rows: Vec<Row>,
 }
 
@@ -86,6 +86,10 @@ impl Row {
 }
 
 impl Report {
+    pub fn new(payloads: Vec<usize>) -> Self {
+        Self { payloads, rows: Vec::new() }
+    }
+
     pub fn add(&mut self, row: Row) {
         self.rows.push(row);
     }
@@ -120,7 +124,7 @@ impl Report {
     /// Each is the broker's share of what the disk, gRPC, or itself without fan-out allows.
     fn ratios(&self) -> Vec<(String, f64)> {
         let mut ratios = Vec::new();
-        for bytes in super::PAYLOADS {
+        for &bytes in &self.payloads {
             let named = |name: &str, ratio: Option<f64>| ratio.map(|r| (format!("{name}, {bytes} B"), r));
             ratios.extend(named("stream / disk in 1 MiB appends (bytes)", self.of_disk(bytes)));
             ratios.extend(named("unary, 64 / no-op", self.of_noop("unary, 64", bytes)));

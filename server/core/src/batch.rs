@@ -4,6 +4,8 @@
 //! length of its header and of its message (u32 each), then for each record header and message. The header is empty but
 //! for dead letters; the message is as it came over the wire.
 
+use std::sync::Arc;
+
 use bytes::{BufMut as _, Bytes};
 
 use crate::codec::{self, Malformed};
@@ -47,7 +49,9 @@ pub struct DeadLetterHeader {
 }
 
 impl DeadLetterHeader {
-    fn encode(&self) -> Vec<u8> {
+    /// Its bytes, as they stand before the message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         codec::put_bytes(&mut out, self.queue.as_bytes());
         out.put_u8(self.reason as u8);
@@ -81,47 +85,27 @@ impl DeadLetterHeader {
     }
 }
 
-/// Puts a batch together.
-#[derive(Debug)]
-pub struct BatchBuilder {
+/// Encodes a batch of records, each a header (see [`DeadLetterHeader::encode`]; mostly empty) and a message. The records
+/// are gone through twice, so that the batch is written once, into a buffer of its size.
+#[must_use]
+pub fn encode<'a>(
     publish_time_ms: Millis,
-    lengths: Vec<u8>,
-    bodies: Vec<u8>,
-}
-
-impl BatchBuilder {
-    /// An empty batch of that publish time.
-    #[must_use]
-    pub fn new(publish_time_ms: Millis) -> Self {
-        Self { publish_time_ms, lengths: Vec::new(), bodies: Vec::new() }
+    records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
+) -> Bytes {
+    let bytes: usize = records.clone().map(|(header, message)| header.len() + message.len()).sum();
+    let mut out = Vec::with_capacity(HEAD_BYTES + records.len() * ENTRY_BYTES + bytes);
+    out.put_u8(VERSION);
+    out.put_u64_le(publish_time_ms);
+    out.put_u32_le(records.len() as u32);
+    for (header, message) in records.clone() {
+        out.put_u32_le(header.len() as u32);
+        out.put_u32_le(message.len() as u32);
     }
-
-    /// Makes room for so many messages of so many bytes in all.
-    pub fn reserve(&mut self, count: usize, bytes: usize) {
-        self.lengths.reserve(count * ENTRY_BYTES);
-        self.bodies.reserve(bytes);
+    for (header, message) in records {
+        out.extend_from_slice(header);
+        out.extend_from_slice(message);
     }
-
-    /// Adds a record.
-    pub fn push(&mut self, dead_letter: Option<&DeadLetterHeader>, message: &[u8]) {
-        let header = dead_letter.map(DeadLetterHeader::encode).unwrap_or_default();
-        self.lengths.put_u32_le(header.len() as u32);
-        self.lengths.put_u32_le(message.len() as u32);
-        self.bodies.extend_from_slice(&header);
-        self.bodies.extend_from_slice(message);
-    }
-
-    /// The encoded batch.
-    #[must_use]
-    pub fn finish(self) -> Bytes {
-        let mut out = Vec::with_capacity(HEAD_BYTES + self.lengths.len() + self.bodies.len());
-        out.put_u8(VERSION);
-        out.put_u64_le(self.publish_time_ms);
-        out.put_u32_le((self.lengths.len() / ENTRY_BYTES) as u32);
-        out.extend_from_slice(&self.lengths);
-        out.extend_from_slice(&self.bodies);
-        codec::freeze(out)
-    }
+    codec::freeze(out)
 }
 
 /// One record: slices of its batch, nothing is copied.
@@ -138,8 +122,8 @@ pub struct Record {
 pub struct Batch {
     bytes: Bytes,
     publish_time_ms: Millis,
-    /// Where each record begins, and the end of the last.
-    starts: Vec<u32>,
+    /// Where each record begins, and the end of the last. Shared, as a batch is cloned for each of its deliveries.
+    starts: Arc<[u32]>,
 }
 
 impl Batch {
@@ -169,7 +153,7 @@ impl Batch {
             return Err(Malformed("the batch has another length than its records"));
         }
         starts.push(at as u32);
-        Ok(Self { bytes, publish_time_ms, starts })
+        Ok(Self { bytes, publish_time_ms, starts: starts.into() })
     }
 
     /// How many records.
@@ -247,11 +231,10 @@ mod tests {
     proptest! {
         #[test]
         fn comes_back_as_it_was_put_in(messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..20)) {
-            let mut builder = BatchBuilder::new(99);
-            for (index, message) in messages.iter().enumerate() {
-                builder.push((index % 3 == 0).then(letter).as_ref(), message);
-            }
-            let batch = Batch::parse(builder.finish()).unwrap();
+            let header = letter().encode();
+            let header = |index: usize| if index.is_multiple_of(3) { &header[..] } else { &[] };
+            let records = messages.iter().enumerate().map(|(index, message)| (header(index), &message[..]));
+            let batch = Batch::parse(encode(99, records)).unwrap();
             prop_assert_eq!((batch.len(), batch.publish_time_ms()), (messages.len(), 99));
             for (index, message) in messages.iter().enumerate() {
                 let record = batch.record(index).unwrap();
@@ -263,9 +246,8 @@ mod tests {
 
         #[test]
         fn never_panics_on_other_bytes(mut bytes in prop::collection::vec(any::<u8>(), 0..80), flip in 0usize..80) {
-            let mut builder = BatchBuilder::new(1);
-            builder.push(Some(&letter()), b"x");
-            let mut damaged = builder.finish().to_vec();
+            let header = letter().encode();
+            let mut damaged = encode(1, [(&header[..], &b"x"[..])].into_iter()).to_vec();
             let at = flip % damaged.len();
             damaged[at] ^= 0x55;
             if let Some(first) = bytes.first_mut() { *first = VERSION; }

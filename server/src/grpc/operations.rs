@@ -102,6 +102,7 @@ impl Api {
         let damaged = |error: &dyn std::fmt::Display| Error::damaged(&error.to_string());
         let read = self.broker.store.read(log, *at, 256 << 10).await.map_err(|error| damaged(&error))?;
         let mut found = Vec::new();
+        let topic = Bytes::copy_from_slice(topic.as_bytes());
         for stored in read {
             let batch = Batch::parse(stored.bytes).map_err(|error| damaged(&error))?;
             for index in 0..batch.len() {
@@ -111,7 +112,7 @@ impl Api {
                 }
                 let delivery = RawDelivery {
                     message: batch.message(index),
-                    topic: topic.to_owned(),
+                    topic: topic.clone(),
                     position: Some(v1::Position { log: log.0 as i64, offset: offset as i64 }),
                     publish_time_ms: batch.publish_time_ms() as i64,
                     attempt: 1,

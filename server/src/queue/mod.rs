@@ -1,5 +1,9 @@
 //! A queue: one task that owns its state machine, and the handle that everybody else holds.
 
+mod commit;
+mod deliver;
+mod feed;
+mod peek;
 mod task;
 
 use std::sync::Arc;

@@ -13,6 +13,12 @@ use crate::{CommitNo, LogId, Millis, Offset, QueueId};
 
 pub(super) type Key = (LogId, Offset);
 
+/// By place. The keys are the broker's own numbers, so a fast hash is safe.
+pub(super) type Table<T> = HashMap<Key, T, foldhash::fast::RandomState>;
+
+/// Fewer timers than this are never made anew.
+const TIMERS_MIN: usize = 1_024;
+
 /// What is known of a message wherever it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
@@ -84,8 +90,8 @@ pub struct QueueMachine {
     pub(super) config: QueueConfig,
     pub(super) sources: BTreeMap<LogId, Source>,
     pub(super) ready: BTreeMap<(CommitNo, LogId, Offset), Item>,
-    pub(super) held: HashMap<Key, Held>,
-    pub(super) waiting: HashMap<Key, Waiting>,
+    pub(super) held: Table<Held>,
+    pub(super) waiting: Table<Waiting>,
     pub(super) timers: BinaryHeap<Reverse<(Millis, Key)>>,
     pub(super) stats: QueueStats,
     consumers: BTreeMap<ConsumerId, Consumer>,
@@ -108,8 +114,8 @@ impl QueueMachine {
             config,
             sources: BTreeMap::new(),
             ready: BTreeMap::new(),
-            held: HashMap::new(),
-            waiting: HashMap::new(),
+            held: Table::default(),
+            waiting: Table::default(),
             timers: BinaryHeap::new(),
             stats: QueueStats::default(),
             consumers: BTreeMap::new(),
@@ -186,7 +192,7 @@ impl QueueMachine {
         let key = (entry.log, entry.offset);
         if retry.not_before_ms > 0 {
             self.waiting.insert(key, Waiting { item, due: retry.not_before_ms, durable: true });
-            self.timers.push(Reverse((retry.not_before_ms, key)));
+            self.set_timer(retry.not_before_ms, key);
         } else {
             self.make_ready(key, item);
         }
@@ -327,7 +333,7 @@ impl QueueMachine {
         }
         let held = Held { item, consumer, delivery, since: now, lease_end: now.saturating_add(lease_ms) };
         self.held.insert((log, offset), held);
-        self.timers.push(Reverse((held.lease_end, (log, offset))));
+        self.set_timer(held.lease_end, (log, offset));
         self.stats.delivered += 1;
         self.stats.redelivered += i64::from(item.attempts > 1);
         Assignment { consumer, log, offset, delivery, attempt: item.attempts }
@@ -367,9 +373,20 @@ impl QueueMachine {
             let Some(waiting) = self.waiting.get_mut(&key) else { continue };
             waiting.durable = true;
             let due = waiting.due;
-            self.timers.push(Reverse((due, key)));
+            self.set_timer(due, key);
         }
         self.tick(now);
+    }
+
+    /// Looks at a message again when its time comes. Timers are not taken back when a message is settled: when most of
+    /// them are of no use any more, they are made anew.
+    pub(super) fn set_timer(&mut self, due: Millis, key: Key) {
+        if self.timers.len() >= TIMERS_MIN.max(4 * (self.held.len() + self.waiting.len())) {
+            let held = self.held.iter().map(|(key, held)| Reverse((held.lease_end, *key)));
+            let waiting = self.waiting.iter().filter(|(_, waiting)| waiting.durable);
+            self.timers = held.chain(waiting.map(|(key, waiting)| Reverse((waiting.due, *key)))).collect();
+        }
+        self.timers.push(Reverse((due, key)));
     }
 
     /// A message was given back; it waits for its record to be durable.

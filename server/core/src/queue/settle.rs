@@ -66,7 +66,8 @@ impl QueueMachine {
         if let Some(held) = self.held.get_mut(&key) {
             let latest = held.since.saturating_add(self.config.max_lease_ms);
             held.lease_end = now.saturating_add(lease_ms).min(latest);
-            self.timers.push(Reverse((held.lease_end, key)));
+            let due = held.lease_end;
+            self.set_timer(due, key);
         }
         SettleStatus::Ok
     }

@@ -363,3 +363,21 @@ fn purge_settles_what_waits_but_not_what_is_held() {
     assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Ok);
     assert_eq!(machine.cursor(LOGS[0]).unwrap().floor(), 4);
 }
+
+#[test]
+fn timers_of_settled_messages_do_not_pile_up() {
+    let (mut machine, held) = one_message();
+    machine.ack(held.log, held.offset);
+    for offset in 1..20_000 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+        let mut out = Vec::new();
+        machine.deliver(0, &mut out);
+        if let Some(outbox) = machine.take_outbox() {
+            machine.committed(outbox.ticket, 0);
+            machine.deliver(0, &mut out);
+        }
+        assert_eq!(out.len(), 1);
+        assert_eq!(machine.ack(LOGS[0], offset), SettleStatus::Ok);
+        assert!(machine.timers.len() <= 1_025, "{} timers", machine.timers.len());
+    }
+}

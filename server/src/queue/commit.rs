@@ -1,0 +1,163 @@
+//! What a queue has committed: settlements, dead letters, and the answers that wait for them.
+
+use bytes::Bytes;
+use ferrymq_core::LogId;
+use ferrymq_core::batch::{self, DeadLetterHeader};
+use ferrymq_core::queue::{DeadLetterOut, Outbox, Ticket};
+use ferrymq_proto::server as pb;
+
+use super::Event;
+use super::task::{Shared, Task};
+use crate::committer::{Append, Change};
+use crate::error::Error;
+
+/// Sends an answer once what it depends on is durable.
+pub(super) type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
+
+impl Task {
+    pub(super) async fn commit(&mut self) {
+        while let Some(outbox) = self.machine.take_outbox() {
+            let ticket = outbox.ticket;
+            self.in_flight.insert(ticket);
+            if outbox.dead_letters.is_empty() {
+                let change = Change { settles: outbox.records, ..Change::default() };
+                let pending = self.shared.committer.settle(change).await;
+                self.committing.push(Box::pin(async move {
+                    let result = match pending {
+                        Ok(pending) => pending.wait().await.map(|_| ()),
+                        Err(error) => Err(error),
+                    };
+                    (ticket, result)
+                }));
+            } else {
+                let letters = self.letters(&outbox).await;
+                let (shared, name) = (self.shared.clone(), self.record.settings.name.clone());
+                let target = self.dead_letter_target();
+                self.committing
+                    .push(Box::pin(async move { (ticket, give_up(&shared, &name, target, outbox, letters).await) }));
+            }
+        }
+    }
+
+    /// Where dead letters go; none: they end here.
+    fn dead_letter_target(&self) -> Option<Target> {
+        if self.record.is_dlq {
+            return None;
+        }
+        match self.record.settings.dead_letter.as_ref().and_then(|policy| policy.target.clone()) {
+            None => Some(Target::Own),
+            Some(pb::dead_letter_policy::Target::Queue(name)) => Some(Target::Queue(name)),
+            Some(pb::dead_letter_policy::Target::Topic(name)) => Some(Target::Topic(name)),
+            Some(pb::dead_letter_policy::Target::Discard(_)) => None,
+        }
+    }
+
+    async fn letters(&mut self, outbox: &Outbox) -> Vec<(DeadLetterHeader, Bytes)> {
+        let mut letters = Vec::with_capacity(outbox.dead_letters.len());
+        for letter in &outbox.dead_letters {
+            match self.letter(letter).await {
+                Ok(letter) => letters.push(letter),
+                Err(error) => {
+                    tracing::error!(queue = %self.record.settings.name, %error, "a dead letter cannot be read")
+                }
+            }
+        }
+        letters
+    }
+
+    async fn letter(&mut self, letter: &DeadLetterOut) -> Result<(DeadLetterHeader, Bytes), Error> {
+        let (batch, index) = self.batch_of(letter.log, letter.offset).await?;
+        let header = DeadLetterHeader {
+            queue: self.record.settings.name.clone(),
+            reason: letter.reason,
+            attempts: letter.attempts,
+            description: letter.description.clone(),
+            time_ms: self.shared.clock.now_ms(),
+            topic: self.feeds.get(&letter.log).map(super::feed::Feed::topic_name).unwrap_or_default(),
+            log: letter.log,
+            offset: letter.offset,
+            publish_time_ms: batch.publish_time_ms(),
+        };
+        Ok((header, batch.message(index)))
+    }
+
+    pub(super) fn committed(&mut self, ticket: Ticket, result: Result<(), Error>) {
+        self.in_flight.remove(&ticket);
+        match &result {
+            Ok(()) => self.machine.committed(ticket, self.shared.clock.now_ms()),
+            Err(error) => self.fail(error),
+        }
+        let oldest = self.in_flight.first().copied();
+        let (done, waiting) = std::mem::take(&mut self.answers)
+            .into_iter()
+            .partition(|(upto, _)| oldest.is_none_or(|oldest| oldest > *upto));
+        self.answers = waiting;
+        let done: Vec<(Ticket, Answer)> = done;
+        for (_, answer) in done {
+            answer(result.clone());
+        }
+    }
+
+    /// Answers once all that the machine has told until now is durable.
+    pub(super) async fn when_durable(&mut self, answer: Answer) {
+        self.commit().await;
+        match (self.in_flight.last(), &self.failed) {
+            (_, Some(error)) => answer(Err(error.clone())),
+            (None, None) => answer(Ok(())),
+            (Some(newest), None) => self.answers.push((*newest, answer)),
+        }
+    }
+
+    /// After a failed commit nothing is delivered any more.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.failed.get_or_insert_with(|| error.clone());
+        for (_, channel) in self.consumers.drain() {
+            let _ = channel.try_send(Event::End(error.clone()));
+        }
+    }
+}
+
+enum Target {
+    /// The queue's own dead-letter queue.
+    Own,
+    Queue(String),
+    Topic(String),
+}
+
+/// One commit: appended where dead letters go, settled here.
+async fn give_up(
+    shared: &Shared,
+    queue: &str,
+    target: Option<Target>,
+    outbox: Outbox,
+    letters: Vec<(DeadLetterHeader, Bytes)>,
+) -> Result<(), Error> {
+    let log = target_log(shared, queue, target).await?;
+    let mut appends = Vec::new();
+    if let Some(log) = log
+        && !letters.is_empty()
+    {
+        let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
+        let records = headers.iter().zip(&letters).map(|(header, (_, message))| (&header[..], &message[..]));
+        let batch = batch::encode(shared.clock.now_ms(), records);
+        appends.push(Append { log, count: letters.len() as u32, batch });
+    }
+    let change = Change { appends, settles: outbox.records, ..Change::default() };
+    shared.committer.settle(change).await?.wait().await.map(|_| ())
+}
+
+async fn target_log(shared: &Shared, queue: &str, target: Option<Target>) -> Result<Option<LogId>, Error> {
+    let catalogue = shared.catalogue.load_full();
+    let log = match target {
+        None => return Ok(None),
+        Some(Target::Queue(name)) => catalogue.queues.get(&name).map(|queue| queue.inbox()),
+        Some(Target::Topic(name)) => catalogue.topics.get(&name).map(|topic| topic.log()),
+        Some(Target::Own) => catalogue.queues.get(&ferrymq_core::name::dlq_name(queue)).map(|queue| queue.inbox()),
+    };
+    if log.is_some() {
+        return Ok(log);
+    }
+    // Its own is made when first needed; it also stands in for a target that was deleted, so that nothing is lost.
+    let admin = shared.admin.get().ok_or_else(Error::draining)?;
+    Ok(Some(admin.dead_letter_queue(queue).await?.inbox()))
+}

@@ -1,0 +1,157 @@
+//! The way out of a queue: deliveries for consumers' streams and for pulls.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use ferrymq_core::batch::{Batch, DeadLetterHeader};
+use ferrymq_core::queue::{Assignment, End};
+use ferrymq_core::{LogId, Offset};
+use ferrymq_proto::raw::RawDelivery;
+use ferrymq_proto::v1;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::task::{Task, ms};
+use super::{Event, Reply, Take, Taken};
+use crate::ack_id::{self, AckId};
+use crate::error::Error;
+
+/// A pull that waits for its first message.
+pub(super) struct PullWaiting {
+    pub(super) take: Take,
+    pub(super) reply: Reply<Taken>,
+    pub(super) until: Instant,
+}
+
+impl Task {
+    pub(super) async fn hand_out(&mut self, now: u64) {
+        let mut assigned = Vec::new();
+        self.machine.deliver(now, &mut assigned);
+        let mut by_consumer: BTreeMap<u64, Vec<Assignment>> = BTreeMap::new();
+        for assignment in assigned {
+            by_consumer.entry(assignment.consumer).or_default().push(assignment);
+        }
+        for (consumer, assigned) in by_consumer {
+            match self.deliveries(&assigned).await {
+                Ok(deliveries) => self.send(consumer, Event::Deliveries(deliveries), now),
+                Err(error) => {
+                    tracing::error!(queue = %self.record.settings.name, %error, "deliveries cannot be read");
+                    self.send(consumer, Event::End(error), now);
+                    self.machine.remove_consumer(consumer, End::BrokerEnded, now);
+                    self.consumers.remove(&consumer);
+                }
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, consumer: u64, event: Event, now: u64) {
+        let Some(channel) = self.consumers.get(&consumer) else { return };
+        match channel.try_send(event) {
+            // Gone: its end is in the mailbox.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
+            // It does not read, and its leases have come back: it holds more than its credit.
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.consumers.remove(&consumer);
+                self.machine.remove_consumer(consumer, End::BrokerEnded, now);
+            }
+        }
+    }
+
+    async fn deliveries(&mut self, assigned: &[Assignment]) -> Result<Vec<RawDelivery>, Error> {
+        let mut deliveries = Vec::with_capacity(assigned.len());
+        let mut ids = BytesMut::with_capacity(assigned.len() * ack_id::BYTES_MAX);
+        for assignment in assigned {
+            let (batch, index) = self.batch_of(assignment.log, assignment.offset).await?;
+            let id = AckId {
+                partition: 0,
+                epoch: self.shared.epoch,
+                queue: self.record.id,
+                log: assignment.log,
+                offset: assignment.offset,
+                delivery: assignment.delivery,
+            };
+            let mut delivery = self.delivery(assignment.log, assignment.offset, &batch, index)?;
+            delivery.ack_id = self.shared.ack_ids.seal(&id, &mut ids);
+            delivery.attempt = assignment.attempt as i32;
+            deliveries.push(delivery);
+        }
+        let count = deliveries.len() as u64;
+        self.shared.counters.delivered.fetch_add(count, Ordering::Relaxed);
+        Ok(deliveries)
+    }
+
+    pub(super) fn delivery(
+        &self,
+        log: LogId,
+        offset: Offset,
+        batch: &Batch,
+        index: usize,
+    ) -> Result<RawDelivery, Error> {
+        let record = batch.record(index).map_err(|error| Error::damaged(&error.to_string()))?;
+        Ok(RawDelivery {
+            message: record.message,
+            ack_id: Bytes::new(),
+            topic: self.feeds.get(&log).map(|feed| feed.topic.clone()).unwrap_or_default(),
+            position: Some(v1::Position { log: log.0 as i64, offset: offset as i64 }),
+            publish_time_ms: batch.publish_time_ms() as i64,
+            attempt: 0,
+            dead_letter: record.dead_letter.map(dead_letter),
+        })
+    }
+
+    pub(super) async fn serve_pulls(&mut self, now: u64) {
+        while let Some(pull) = self.pulls.front() {
+            if pull.reply.is_closed() {
+                self.pulls.pop_front();
+                continue;
+            }
+            let lease_ms = pull.take.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
+            let mut assigned = Vec::new();
+            self.machine.pull(pull.take.messages_max, pull.take.bytes_max, lease_ms, now, &mut assigned);
+            if assigned.is_empty() {
+                return;
+            }
+            let answer = self.deliveries(&assigned).await.map(|deliveries| (deliveries, lease_ms));
+            if let Some(pull) = self.pulls.pop_front() {
+                let _ = pull.reply.send(answer);
+            }
+        }
+    }
+
+    /// Answers those that have waited long enough.
+    pub(super) fn end_pulls(&mut self) {
+        let now = Instant::now();
+        let lease_ms = ms(self.record.settings.lease.as_ref());
+        let (over, waiting) = std::mem::take(&mut self.pulls).into_iter().partition(|pull| pull.until <= now);
+        self.pulls = waiting;
+        let over: VecDeque<PullWaiting> = over;
+        for pull in over {
+            let _ = pull.reply.send(Ok((Vec::new(), pull.take.lease_ms.unwrap_or(lease_ms))));
+        }
+    }
+
+    pub(super) fn tell_caught_up(&mut self) {
+        let now = self.shared.clock.now_ms();
+        let (done, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.catching_up).into_iter().partition(|(_, ends)| {
+                ends.iter().all(|(log, end)| self.machine.read_to(*log) >= *end) && self.machine.stats().ready == 0
+            });
+        self.catching_up = waiting;
+        for (consumer, _) in done {
+            self.send(consumer, Event::CaughtUp, now);
+        }
+    }
+}
+
+fn dead_letter(header: DeadLetterHeader) -> v1::DeadLetter {
+    v1::DeadLetter {
+        queue: header.queue,
+        reason: header.reason as i32,
+        attempts: header.attempts as i32,
+        description: header.description,
+        time_ms: header.time_ms as i64,
+        topic: header.topic,
+        position: Some(v1::Position { log: header.log.0 as i64, offset: header.offset as i64 }),
+    }
+}

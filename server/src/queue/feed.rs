@@ -1,0 +1,208 @@
+//! What feeds a queue: logs, read ahead and merged by commit number.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ferrymq_core::batch::Batch;
+use ferrymq_core::cursor::Cursor;
+use ferrymq_core::queue::Entry;
+use ferrymq_core::settle::Progress;
+use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
+
+use super::Interval;
+use super::task::Task;
+use crate::catalogue::record::BindingRecord;
+use crate::error::Error;
+
+/// Bytes read from one log at a time.
+pub(super) const READ_BYTES: usize = 1 << 20;
+
+/// One log that feeds the queue.
+pub(super) struct Feed {
+    /// Its topic's name; empty for the inbox.
+    pub(super) topic: Bytes,
+    /// None: everything (the inbox).
+    pub(super) intervals: Option<Vec<Interval>>,
+    /// The batch that was read last: most messages stand beside each other.
+    pub(super) newest: Option<(Offset, Batch)>,
+    /// Read, matched, not yet taken by the machine.
+    pub(super) ahead: VecDeque<Entry>,
+    /// All below has been read.
+    pub(super) read_to: Offset,
+    /// Where the log ended when the task began: what stands from here on has come in since.
+    pub(super) began_at: Offset,
+    /// Messages that matched since then.
+    pub(super) received: u64,
+}
+
+impl Feed {
+    pub(super) fn topic_name(&self) -> String {
+        String::from_utf8_lossy(&self.topic).into_owned()
+    }
+
+    pub(super) fn matches(&self, offset: Offset, batch: &Batch, index: usize) -> bool {
+        match &self.intervals {
+            None => true,
+            Some(intervals) => {
+                let message = batch.message(index);
+                intervals.iter().any(|interval| interval.matches(offset, &message))
+            }
+        }
+    }
+
+    fn take(&mut self, log: LogId, base: Offset, commit: CommitNo, batch: &Batch) {
+        for index in 0..batch.len() {
+            let offset = base + index as u64;
+            if offset >= self.read_to && self.matches(offset, batch, index) {
+                self.received += u64::from(offset >= self.began_at);
+                self.ahead.push_back(Entry { commit, log, offset, bytes: batch.message_len(index) });
+            }
+        }
+        self.read_to = self.read_to.max(base + batch.len() as u64);
+    }
+
+    /// How many of the last `unread` messages before `end` lie in some interval.
+    pub(super) fn may_match(&self, unread: u64, end: Offset) -> u64 {
+        let Some(intervals) = &self.intervals else { return unread };
+        let from = end - unread;
+        let last = intervals.iter().map(|interval| interval.to.unwrap_or(end).min(end)).max().unwrap_or(from);
+        last.saturating_sub(from)
+    }
+}
+
+fn interval(binding: &BindingRecord) -> Option<Interval> {
+    let pattern = ferrymq_core::pattern::Pattern::parse(&binding.settings.pattern).ok()?;
+    Some(Interval { from: binding.from, to: binding.to, pattern })
+}
+
+impl Task {
+    pub(super) fn feed_all(&mut self, bindings: &[Arc<BindingRecord>], from_disk: bool) {
+        let mut cursors: BTreeMap<LogId, Cursor> = if from_disk {
+            self.shared.store.cursors(QueueId(self.record.id)).into_iter().collect()
+        } else {
+            BTreeMap::new()
+        };
+        let inbox = LogId(self.record.inbox);
+        let cursor = cursors.remove(&inbox).unwrap_or_default();
+        self.add_feed(inbox, Bytes::new(), None, cursor);
+        self.rebind(bindings, &mut cursors);
+    }
+
+    fn add_feed(&mut self, log: LogId, topic: Bytes, intervals: Option<Vec<Interval>>, cursor: Cursor) {
+        let read_to = cursor.floor();
+        self.machine.add_source(log, cursor, self.shared.unclean);
+        let began_at = if self.started { read_to } else { self.shared.store.end(log) };
+        let feed = Feed { topic, intervals, newest: None, ahead: VecDeque::new(), read_to, began_at, received: 0 };
+        self.feeds.insert(log, feed);
+        self.shared.watch.watch(log, &self.notify);
+        self.notify.notify_one();
+    }
+
+    pub(super) fn rebind(&mut self, bindings: &[Arc<BindingRecord>], cursors: &mut BTreeMap<LogId, Cursor>) {
+        let mut by_log: BTreeMap<LogId, Vec<&Arc<BindingRecord>>> = BTreeMap::new();
+        for binding in bindings {
+            by_log.entry(binding.log_id()).or_default().push(binding);
+        }
+        for (log, bindings) in by_log {
+            let intervals: Vec<Interval> = bindings.iter().filter_map(|binding| interval(binding)).collect();
+            if let Some(feed) = self.feeds.get_mut(&log) {
+                feed.intervals = Some(intervals);
+                continue;
+            }
+            let from = bindings.iter().map(|binding| binding.from).min().unwrap_or(0);
+            let mut cursor = cursors.remove(&log).unwrap_or_default();
+            // What is before the first binding was never this queue's.
+            cursor.apply(&Progress::Settled { from: 0, to: from });
+            let topic = bindings.first().map(|binding| Bytes::from(binding.settings.topic.clone())).unwrap_or_default();
+            self.add_feed(log, topic, Some(intervals), cursor);
+        }
+    }
+
+    /// Reads on where the machine has room, and offers what matched in the order of commits.
+    pub(super) async fn fill(&mut self) -> Result<(), Error> {
+        loop {
+            if self.machine.room() == 0 {
+                return Ok(());
+            }
+            // All that is below this commit is in the logs' ends; what comes later sorts behind it.
+            let visible = self.shared.store.visible();
+            let logs: Vec<LogId> = self.feeds.keys().copied().collect();
+            for log in logs {
+                self.read_ahead(log).await?;
+            }
+            let next = self
+                .feeds
+                .iter()
+                .filter_map(|(log, feed)| feed.ahead.front().map(|entry| (entry.commit, *log)))
+                .min()
+                .filter(|(commit, _)| *commit <= visible);
+            let Some((_, log)) = next else { return Ok(()) };
+            self.offer_from(log);
+        }
+    }
+
+    /// Offers one log's next entries, as long as they are of the commit that is next.
+    fn offer_from(&mut self, log: LogId) {
+        let Some(feed) = self.feeds.get_mut(&log) else { return };
+        let Some(commit) = feed.ahead.front().map(|entry| entry.commit) else { return };
+        while let Some(entry) = feed.ahead.front().copied()
+            && entry.commit == commit
+            && self.machine.room() > 0
+        {
+            self.machine.offer(entry);
+            feed.ahead.pop_front();
+        }
+    }
+
+    /// Makes sure that a log's next entry is known, if there is one.
+    async fn read_ahead(&mut self, log: LogId) -> Result<(), Error> {
+        loop {
+            let end = self.shared.store.end(log);
+            let first = self.shared.store.first(log);
+            let Some(feed) = self.feeds.get_mut(&log) else { return Ok(()) };
+            if !feed.ahead.is_empty() {
+                return Ok(());
+            }
+            feed.read_to = feed.read_to.max(first);
+            // Nothing is held back here, so all that was read and not offered did not match.
+            self.machine.passed(log, feed.read_to);
+            if feed.read_to >= end {
+                return Ok(());
+            }
+            let read = self
+                .shared
+                .store
+                .read(log, feed.read_to, READ_BYTES)
+                .await
+                .map_err(|e| Error::damaged(&e.to_string()))?;
+            if read.is_empty() {
+                return Ok(());
+            }
+            for stored in read {
+                let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
+                feed.take(log, stored.base, stored.commit, &batch);
+                feed.newest = Some((stored.base, batch));
+            }
+        }
+    }
+
+    /// The batch that holds a message, and the message's place in it.
+    pub(super) async fn batch_of(&mut self, log: LogId, offset: Offset) -> Result<(Batch, usize), Error> {
+        let lost = || Error::damaged(&format!("message {offset} of log {} is not there", log.0));
+        if let Some((base, batch)) = self.feeds.get(&log).and_then(|feed| feed.newest.as_ref())
+            && *base <= offset
+            && offset < base + batch.len() as u64
+        {
+            return Ok((batch.clone(), (offset - base) as usize));
+        }
+        let read = self.shared.store.read(log, offset, 1).await.map_err(|error| Error::damaged(&error.to_string()))?;
+        let stored = read.into_iter().next().ok_or_else(lost)?;
+        let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
+        let index = offset.checked_sub(stored.base).filter(|index| *index < batch.len() as u64).ok_or_else(lost)?;
+        if let Some(feed) = self.feeds.get_mut(&log) {
+            feed.newest = Some((stored.base, batch.clone()));
+        }
+        Ok((batch, index as usize))
+    }
+}
