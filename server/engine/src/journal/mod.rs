@@ -5,15 +5,17 @@
 //! Failures?", 2020).
 
 mod frame;
+pub mod fs;
 mod lock;
 mod recover;
+#[doc(hidden)]
+pub mod sim;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use ferrymq_core::CommitNo;
@@ -23,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::frame_log::{Frame, FrameLog, Limits, LogError, Space, window};
 use frame::FRAME_HEADER;
+use fs::{Fs, FsFile, RealFs, Site};
 
 pub use recover::{CheckReport, check};
 
@@ -60,7 +63,7 @@ struct Place {
 }
 
 struct Segment {
-    file: Arc<File>,
+    file: Arc<dyn FsFile>,
     path: PathBuf,
     /// Frames in it that have not been dropped.
     live: u64,
@@ -75,32 +78,59 @@ struct Shared {
     /// The segment that is written, and where its frames end.
     active: Option<(u64, u64)>,
     spares: Vec<PathBuf>,
+    /// Segments without live frames that are neither spares nor removed yet.
+    retiring: usize,
+    /// Spares were renamed, and the directory was not synced since.
+    is_renamed: bool,
     stopped: Option<String>,
 }
 
 impl Shared {
-    /// Frees one frame; a segment without live frames becomes a spare.
-    fn drop_frame(&mut self, commit: u64) {
+    /// Forgets one frame; its segment, if nothing in that lives any more.
+    fn drop_frame(&mut self, commit: u64) -> Option<Retired> {
         // The newest is kept: its number must never be given again.
         if commit == self.newest {
-            return;
+            return None;
         }
-        let Some(place) = self.frames.remove(&commit) else { return };
-        let Some(segment) = self.segments.get_mut(&place.generation) else { return };
+        let place = self.frames.remove(&commit)?;
+        let segment = self.segments.get_mut(&place.generation)?;
         segment.live -= 1;
-        if segment.live == 0 && self.active.is_none_or(|(active, _)| active != place.generation) {
-            self.retire(place.generation);
-        }
+        let is_active = self.active.is_some_and(|(active, _)| active == place.generation);
+        if segment.live == 0 && !is_active { self.retire(place.generation) } else { None }
     }
 
-    fn retire(&mut self, generation: u64) {
-        let Some(segment) = self.segments.remove(&generation) else { return };
-        let spare = segment.path.with_file_name(format!("spare-{generation:016x}.seg"));
-        let kept = self.spares.len() < RESERVE_SEGMENTS as usize && std::fs::rename(&segment.path, &spare).is_ok();
-        if kept {
-            self.spares.push(spare);
-        } else if let Err(error) = std::fs::remove_file(&segment.path) {
-            tracing::warn!(%error, path = %segment.path.display(), "a segment could not be removed");
+    fn retire(&mut self, generation: u64) -> Option<Retired> {
+        let path = self.segments.remove(&generation)?.path;
+        self.retiring += 1;
+        Some(Retired { generation, path })
+    }
+
+    /// Files that count against the space.
+    fn files(&self) -> u64 {
+        (self.segments.len() + self.spares.len() + self.retiring) as u64
+    }
+}
+
+/// A segment that nobody needs any more.
+struct Retired {
+    generation: u64,
+    path: PathBuf,
+}
+
+/// Keeps retired segments as spares, or removes them.
+fn free(fs: &dyn Fs, shared: &Mutex<Shared>, retired: impl IntoIterator<Item = Retired>) {
+    for Retired { generation, path } in retired {
+        let is_wanted = lock(shared).spares.len() < RESERVE_SEGMENTS as usize;
+        let spare = path.with_file_name(format!("spare-{generation:016x}.seg"));
+        let is_kept = is_wanted && fs.rename(Site::RenameRetired, &path, &spare).is_ok();
+        if !is_kept && let Err(error) = fs.remove(Site::RemoveRetired, &path) {
+            tracing::warn!(%error, path = %path.display(), "a segment could not be removed");
+        }
+        let mut shared = lock(shared);
+        shared.retiring -= 1;
+        if is_kept {
+            shared.spares.push(spare);
+            shared.is_renamed = true;
         }
     }
 }
@@ -116,9 +146,10 @@ struct AppendRequest {
 pub struct Journal {
     shared: Arc<Mutex<Shared>>,
     requests: Mutex<Option<mpsc::SyncSender<AppendRequest>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     options: JournalOptions,
+    fs: Arc<dyn Fs>,
     dir: PathBuf,
-    _lock: lock::DirLock,
 }
 
 fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
@@ -136,21 +167,43 @@ impl Journal {
     /// # Errors
     /// If another process has it, if it is damaged, or if the disk fails.
     pub fn open(dir: &Path, options: JournalOptions) -> Result<Self, LogError> {
-        std::fs::create_dir_all(dir).map_err(|error| io_error("data directory", &error))?;
-        let held = lock::DirLock::take(dir)?;
-        let shared = Arc::new(Mutex::new(recover::recover(dir)?));
-        let mut writer = writer::Writer::new(shared.clone(), dir.to_owned(), options.clone());
+        Self::open_on(Arc::new(RealFs), dir, options)
+    }
+
+    /// The same on any file system.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_on(fs: Arc<dyn Fs>, dir: &Path, options: JournalOptions) -> Result<Self, LogError> {
+        fs.make_dir(Site::MakeDir, dir).map_err(|error| io_error("data directory", &error))?;
+        let held = fs.lock(dir)?;
+        let shared = Arc::new(Mutex::new(recover::recover(&*fs, dir)?));
+        let mut writer = writer::Writer::new(shared.clone(), fs.clone(), dir.to_owned(), options.clone());
         // Also makes durable what a crashed process may have left in the page cache alone.
         writer.begin_epoch()?;
         let (requests, receiver) = mpsc::sync_channel(1);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("journal".into())
-            .spawn(move || writer.run(&receiver))
+            .spawn(move || {
+                writer.run(&receiver);
+                // Nobody else gets the directory while this may still write.
+                drop(held);
+            })
             .map_err(|error| io_error("journal thread", &error))?;
-        Ok(Self { shared, requests: Mutex::new(Some(requests)), options, dir: dir.to_owned(), _lock: held })
+        let (requests, thread) = (Mutex::new(Some(requests)), Mutex::new(Some(thread)));
+        Ok(Self { shared, requests, thread, options, fs, dir: dir.to_owned() })
     }
 
-    fn place(&self, commit: CommitNo) -> Result<(Place, Arc<File>), LogError> {
+    /// Ends writing, and waits for what is being written.
+    fn end(&self) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the journal's thread panicked");
+        }
+    }
+
+    fn place(&self, commit: CommitNo) -> Result<(Place, Arc<dyn FsFile>), LogError> {
         let shared = lock(&self.shared);
         let place = *shared.frames.get(&commit.0).ok_or(LogError::NotThere(commit.0))?;
         let segment = shared.segments.get(&place.generation).ok_or(LogError::NotThere(commit.0))?;
@@ -160,8 +213,10 @@ impl Journal {
     fn get_now(&self, commit: CommitNo) -> Result<Frame, LogError> {
         let (place, file) = self.place(commit)?;
         let mut bytes = vec![0; FRAME_HEADER + place.len as usize];
-        file.read_exact_at(&mut bytes, place.at).map_err(|error| io_error("journal read", &error))?;
-        if frame::read_frame(&bytes, place.generation).is_none() {
+        file.read_exact_at(Site::ReadFrame, &mut bytes, place.at).map_err(|error| io_error("journal read", &error))?;
+        if frame::read_frame(&bytes, place.generation).is_none_or(|header| header.commit != commit.0) {
+            // It may have been dropped, and its segment used again, while it was read.
+            self.place(commit)?;
             return Err(LogError::Damaged {
                 file: segment_name(place.generation),
                 offset: place.at,
@@ -180,7 +235,9 @@ impl Journal {
         }
         let mut bytes = vec![0; len as usize];
         let from = place.at + FRAME_HEADER as u64 + u64::from(at);
-        file.read_exact_at(&mut bytes, from).map_err(|error| io_error("journal read", &error))?;
+        file.read_exact_at(Site::ReadPart, &mut bytes, from).map_err(|error| io_error("journal read", &error))?;
+        // It may have been dropped, and its segment used again, while it was read.
+        self.place(commit)?;
         Ok(bytes.into())
     }
 
@@ -242,17 +299,22 @@ impl FrameLog for Journal {
     }
 
     fn drop_below(&self, commit: CommitNo) {
-        let mut shared = lock(&self.shared);
-        while let Some((&oldest, _)) = shared.frames.first_key_value() {
-            if oldest >= commit.0 || oldest == shared.newest {
-                return;
+        let mut retired = Vec::new();
+        {
+            let mut shared = lock(&self.shared);
+            while let Some((&oldest, _)) = shared.frames.first_key_value() {
+                if oldest >= commit.0 || oldest == shared.newest {
+                    break;
+                }
+                retired.extend(shared.drop_frame(oldest));
             }
-            shared.drop_frame(oldest);
         }
+        free(&*self.fs, &self.shared, retired);
     }
 
     fn drop_commit(&self, commit: CommitNo) {
-        lock(&self.shared).drop_frame(commit.0);
+        let retired = lock(&self.shared).drop_frame(commit.0);
+        free(&*self.fs, &self.shared, retired);
     }
 
     fn limits(&self) -> Limits {
@@ -262,21 +324,31 @@ impl FrameLog for Journal {
     fn space(&self) -> Space {
         let shared = lock(&self.shared);
         let segment = self.options.segment_bytes;
-        let used_bytes = (shared.segments.len() + shared.spares.len()) as u64 * segment;
+        let used_bytes = shared.files() * segment;
         let rest = shared.active.map_or(0, |(_, end)| segment.saturating_sub(end));
         let spares = shared.spares.len() as u64 * segment;
         drop(shared);
         let by_limit =
             self.options.disk_limit.map_or(u64::MAX, |limit| limit.saturating_sub(used_bytes) / segment * segment);
-        let by_disk = writer::disk_free(&self.dir).saturating_sub(FREE_BYTES_MIN) / segment * segment;
+        let disk = self.fs.free_bytes(Site::FreeBytesStats, &self.dir).unwrap_or(u64::MAX);
+        let by_disk = disk.saturating_sub(FREE_BYTES_MIN) / segment * segment;
         let free_bytes = rest.saturating_add(spares).saturating_add(by_limit.min(by_disk));
         // A commit goes into one segment whole: what is left of the active one may be too small for it.
         Space { used_bytes, free_bytes: free_bytes.saturating_sub(FRAME_HEADER as u64 * 2) }
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), LogError>> {
-        // Every append was synced before it was answered.
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).take();
-        async { Ok(()) }.boxed()
+        // Every append was synced before it was answered; at most one is under way.
+        async move {
+            self.end();
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -5,13 +5,16 @@
 //! named, not repaired.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
+use super::fs::{Fs, FsFile, OpenMode, RealFs, Site};
 use super::{Place, Segment, Shared, io_error};
 use crate::frame_log::LogError;
+
+/// No segment is larger: more of a file is not read.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// One segment as it was read.
 struct Scan {
@@ -51,20 +54,39 @@ fn scan(generation: u64, bytes: &[u8]) -> Scan {
     scan
 }
 
-fn segment_files(dir: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), LogError> {
-    let (mut segments, mut spares) = (Vec::new(), Vec::new());
-    for entry in std::fs::read_dir(dir).map_err(|error| io_error("data directory", &error))? {
-        let path = entry.map_err(|error| io_error("data directory", &error))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        match name.as_str() {
-            "new.seg" => drop(std::fs::remove_file(&path)),
+/// The files of a journal, by what they are for.
+#[derive(Default)]
+struct Files {
+    /// In the order of their generations.
+    segments: Vec<PathBuf>,
+    spares: Vec<PathBuf>,
+    /// A segment that was being filled with zeros.
+    unfinished: Option<PathBuf>,
+}
+
+fn files(fs: &dyn Fs, dir: &Path) -> Result<Files, LogError> {
+    let mut files = Files::default();
+    for path in fs.list(Site::List, dir).map_err(|error| io_error("data directory", &error))? {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match name {
+            "new.seg" => files.unfinished = Some(path),
             _ if !name.ends_with(".seg") => {}
-            _ if name.starts_with("spare-") => spares.push(path),
-            _ => segments.push(path),
+            _ if name.starts_with("spare-") => files.spares.push(path),
+            _ if name.starts_with("journal-") => files.segments.push(path),
+            _ => {}
         }
     }
-    segments.sort();
-    Ok((segments, spares))
+    files.segments.sort();
+    Ok(files)
+}
+
+/// A whole segment in memory.
+fn read_segment(fs: &dyn Fs, path: &Path) -> std::io::Result<(Arc<dyn FsFile>, Vec<u8>)> {
+    let file = fs.open(Site::OpenSegment, path, OpenMode::Existing)?;
+    let len = file.len(Site::SegmentLen)?.min(SEGMENT_BYTES_MAX);
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_exact_at(Site::ReadSegment, &mut bytes, 0)?;
+    Ok((file, bytes))
 }
 
 fn damaged(path: &Path, offset: u64, commit: u64, what: &str) -> LogError {
@@ -72,20 +94,26 @@ fn damaged(path: &Path, offset: u64, commit: u64, what: &str) -> LogError {
     LogError::Damaged { file, offset, commit, what: what.into() }
 }
 
-pub(super) fn recover(dir: &Path) -> Result<Shared, LogError> {
-    let (files, spares) = segment_files(dir)?;
+pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<Shared, LogError> {
+    let files = files(fs, dir)?;
+    if let Some(unfinished) = files.unfinished {
+        fs.remove(Site::RemoveUnfinished, &unfinished).map_err(|error| io_error("unfinished segment", &error))?;
+    }
     let mut shared = Shared {
         frames: BTreeMap::new(),
         segments: BTreeMap::new(),
         newest: 0,
         newest_hash: 0,
         active: None,
-        spares,
+        spares: files.spares,
+        retiring: 0,
+        // Whether a crashed process had synced them is not known.
+        is_renamed: true,
         stopped: None,
     };
-    let count = files.len();
-    for (index, path) in files.into_iter().enumerate() {
-        let bytes = std::fs::read(&path).map_err(|error| io_error("journal read", &error))?;
+    let count = files.segments.len();
+    for (index, path) in files.segments.into_iter().enumerate() {
+        let (file, bytes) = read_segment(fs, &path).map_err(|error| io_error("journal read", &error))?;
         let Some(generation) = frame::read_segment_header(&bytes) else {
             return Err(damaged(&path, 0, shared.newest, "the segment's header does not match its checksum"));
         };
@@ -93,9 +121,10 @@ pub(super) fn recover(dir: &Path) -> Result<Shared, LogError> {
         let is_last = index + 1 == count;
         check_scan(&path, &found, is_last, &shared)?;
         if found.torn {
-            keep_cut(&path, found.end, &bytes[found.end as usize..])?;
+            keep_cut(fs, &*file, &path, found.end, &bytes[found.end as usize..])
+                .map_err(|error| io_error("cut", &error))?;
         }
-        add(&mut shared, path, &found, is_last)?;
+        add(&mut shared, file, path, &found, is_last);
     }
     Ok(shared)
 }
@@ -126,9 +155,7 @@ fn check_scan(path: &Path, found: &Scan, is_last: bool, shared: &Shared) -> Resu
     Ok(())
 }
 
-fn add(shared: &mut Shared, path: PathBuf, found: &Scan, is_last: bool) -> Result<(), LogError> {
-    let file =
-        OpenOptions::new().read(true).write(true).open(&path).map_err(|error| io_error("journal open", &error))?;
+fn add(shared: &mut Shared, file: Arc<dyn FsFile>, path: PathBuf, found: &Scan, is_last: bool) {
     for (at, header) in &found.frames {
         let place = Place {
             generation: found.generation,
@@ -141,26 +168,23 @@ fn add(shared: &mut Shared, path: PathBuf, found: &Scan, is_last: bool) -> Resul
         shared.frames.insert(header.commit, place);
         (shared.newest, shared.newest_hash) = (header.commit, header.crc);
     }
-    let segment = Segment { file: Arc::new(file), path, live: found.frames.len() as u64 };
+    let segment = Segment { file, path, live: found.frames.len() as u64 };
     shared.segments.insert(found.generation, segment);
     if is_last && !found.sealed {
         shared.active = Some((found.generation, found.end));
     }
-    Ok(())
 }
 
 /// A torn tail is cut, but what was cut is kept for whoever wants to look. It was never confirmed.
-fn keep_cut(path: &Path, at: u64, rest: &[u8]) -> Result<(), LogError> {
+fn keep_cut(fs: &dyn Fs, file: &dyn FsFile, path: &Path, at: u64, rest: &[u8]) -> std::io::Result<()> {
     let used = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let cut = path.with_extension(format!("{at}.cut"));
     tracing::warn!(segment = %path.display(), at, bytes = used, "the journal ended in a torn frame: it was cut, and kept aside");
-    std::fs::write(&cut, &rest[..used]).map_err(|error| io_error("cut", &error))?;
+    let cut = fs.open(Site::CreateCut, &path.with_extension(format!("{at}.cut")), OpenMode::Create)?;
+    cut.write_all_at(Site::WriteCut, &rest[..used], 0)?;
+    cut.sync_all(Site::SyncCut)?;
     // Zeros again, so that nothing of it is ever taken for a frame.
-    let file = File::options().write(true).open(path).map_err(|error| io_error("cut", &error))?;
-    let zeros = vec![0; used];
-    std::os::unix::fs::FileExt::write_all_at(&file, &zeros, at)
-        .and_then(|()| file.sync_data())
-        .map_err(|error| io_error("cut", &error))
+    file.write_all_at(Site::WriteTailZeros, &vec![0; used], at)?;
+    file.sync_data(Site::SyncTailZeros)
 }
 
 /// What an offline check found.
@@ -181,12 +205,16 @@ pub struct CheckReport {
 /// # Errors
 /// If the directory cannot be read, or another process has it.
 pub fn check(dir: &Path) -> Result<CheckReport, LogError> {
-    let _held = super::lock::DirLock::take(dir)?;
-    let (files, _) = segment_files(dir)?;
+    check_on(&RealFs, dir)
+}
+
+fn check_on(fs: &dyn Fs, dir: &Path) -> Result<CheckReport, LogError> {
+    let _held = fs.lock(dir)?;
+    let files = files(fs, dir)?.segments;
     let mut report = CheckReport { segments: files.len(), ..CheckReport::default() };
     let count = files.len();
     for (index, path) in files.into_iter().enumerate() {
-        let bytes = std::fs::read(&path).map_err(|error| io_error("journal read", &error))?;
+        let (_, bytes) = read_segment(fs, &path).map_err(|error| io_error("journal read", &error))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let Some(generation) = frame::read_segment_header(&bytes) else {
             report.problems.push(format!("{name}: the header does not match its checksum"));

@@ -1,8 +1,6 @@
 //! The one writer of a journal: puts a frame into the active segment, syncs, answers.
 
-use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -10,8 +8,9 @@ use bytes::Bytes;
 use ferrymq_core::CommitNo;
 
 use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
+use super::fs::{Fs, FsFile, OpenMode, Site};
 use super::{
-    AppendRequest, COMMIT_BYTES_MAX, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared,
+    AppendRequest, COMMIT_BYTES_MAX, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared, free,
     io_error, lock, segment_name,
 };
 use crate::frame_log::LogError;
@@ -21,32 +20,28 @@ const FILL_BYTES: usize = 1 << 20;
 
 pub(super) struct Writer {
     shared: Arc<Mutex<Shared>>,
+    fs: Arc<dyn Fs>,
     dir: PathBuf,
     options: JournalOptions,
     buffer: Vec<u8>,
 }
 
-/// Free bytes of the file system.
-pub(super) fn disk_free(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
 impl Writer {
-    pub(super) fn new(shared: Arc<Mutex<Shared>>, dir: PathBuf, options: JournalOptions) -> Self {
-        Self { shared, dir, options, buffer: Vec::new() }
+    pub(super) fn new(shared: Arc<Mutex<Shared>>, fs: Arc<dyn Fs>, dir: PathBuf, options: JournalOptions) -> Self {
+        Self { shared, fs, dir, options, buffer: Vec::new() }
     }
 
-    /// Syncs what is there, and writes an empty frame behind it.
+    /// Syncs what is there, and writes an empty frame behind it. A process that was killed may have left the last
+    /// segment's bytes, or its name, in the page cache alone, also where it is sealed.
     pub(super) fn begin_epoch(&mut self) -> Result<(), LogError> {
-        let (newest, active) = {
+        let (newest, last) = {
             let shared = lock(&self.shared);
-            let file =
-                shared.active.and_then(|(generation, _)| shared.segments.get(&generation)).map(|s| s.file.clone());
-            (shared.newest, file)
+            (shared.newest, shared.segments.last_key_value().map(|(_, segment)| segment.file.clone()))
         };
-        if let Some(file) = active {
-            file.sync_data().map_err(|error| io_error("journal sync", &error))?;
+        if let Some(file) = last {
+            file.sync_data(Site::SyncLastAgain).map_err(|error| io_error("journal sync", &error))?;
         }
+        self.fs.sync_dir(Site::SyncDirAgain, &self.dir).map_err(|error| io_error("directory sync", &error))?;
         self.append(CommitNo(newest), &[], true).map(|_| ())
     }
 
@@ -69,7 +64,7 @@ impl Writer {
         let header = Header { len: len as u32, generation, commit, prev: newest, prev_hash: newest_hash, crc: 0 };
         self.buffer.clear();
         let crc = frame::write_frame(&mut self.buffer, header, parts);
-        self.write(&file, at)?;
+        self.write([Site::WriteFrame, Site::SyncFrame], &*file, at)?;
         let mut shared = lock(&self.shared);
         let place = Place { generation, at, len: len as u32, crc, prev: newest, prev_hash: newest_hash };
         shared.frames.insert(commit, place);
@@ -93,18 +88,20 @@ impl Writer {
     }
 
     /// Writes the buffer and syncs it; a failure stops the journal.
-    fn write(&self, file: &File, at: u64) -> Result<(), LogError> {
-        file.write_all_at(&self.buffer, at).and_then(|()| file.sync_data()).map_err(|error| self.stop(&error))
+    fn write(&self, [write, sync]: [Site; 2], file: &dyn FsFile, at: u64) -> Result<(), LogError> {
+        file.write_all_at(write, &self.buffer, at)
+            .and_then(|()| file.sync_data(sync))
+            .map_err(|error| self.stop("journal write", &error))
     }
 
-    fn stop(&self, error: &std::io::Error) -> LogError {
-        let why = format!("journal write: {error}");
+    fn stop(&self, what: &str, error: &std::io::Error) -> LogError {
+        let why = format!("{what}: {error}");
         lock(&self.shared).stopped = Some(why.clone());
         LogError::Stopped(why)
     }
 
     /// The place for so many bytes: in the active segment, or at the start of a new one.
-    fn room_for(&mut self, bytes: usize, reserve: bool) -> Result<(u64, u64, Arc<File>), LogError> {
+    fn room_for(&mut self, bytes: usize, reserve: bool) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
         let active = {
             let shared = lock(&self.shared);
             shared
@@ -117,40 +114,47 @@ impl Writer {
                 return Ok((generation, end, file));
             }
             let next = self.next_segment(reserve)?;
-            self.seal(generation, end, &file)?;
-            return self.activate(next);
+            self.seal(generation, end, &*file)?;
+            return self.activate(&next);
         }
         let next = self.next_segment(reserve)?;
-        self.activate(next)
+        self.activate(&next)
     }
 
     /// Marks the end of a segment: a frame that names itself as its predecessor. It is on disk before any later segment.
-    fn seal(&mut self, generation: u64, end: u64, file: &File) -> Result<(), LogError> {
+    fn seal(&mut self, generation: u64, end: u64, file: &dyn FsFile) -> Result<(), LogError> {
         let newest = lock(&self.shared).newest;
         let header = Header { len: 0, generation, commit: newest, prev: newest, prev_hash: 0, crc: 0 };
         self.buffer.clear();
         frame::write_frame(&mut self.buffer, header, &[]);
-        self.write(file, end)
+        self.write([Site::WriteSeal, Site::SyncSeal], file, end)
     }
 
     /// A file for the next segment: a spare, or a new one filled with zeros.
     fn next_segment(&mut self, reserve: bool) -> Result<PathBuf, LogError> {
         let (spare, used) = {
             let mut shared = lock(&self.shared);
-            let used = (shared.segments.len() + shared.spares.len()) as u64 * self.options.segment_bytes;
-            (shared.spares.pop(), used)
+            let used = shared.files() * self.options.segment_bytes;
+            let spare = shared.spares.pop();
+            (spare.map(|spare| (spare, std::mem::take(&mut shared.is_renamed))), used)
         };
-        if let Some(spare) = spare {
-            return Ok(spare);
+        let Some((spare, is_renamed)) = spare else { return self.new_segment(used, reserve) };
+        if is_renamed {
+            // If its old name came back after a crash, its new content would be taken for damage there.
+            self.fs
+                .sync_dir(Site::SyncDirRetired, &self.dir)
+                .map_err(|error| self.stop("sync of the directory", &error))?;
         }
+        Ok(spare)
+    }
+
+    fn new_segment(&self, used: u64, reserve: bool) -> Result<PathBuf, LogError> {
         let extra = if reserve { RESERVE_SEGMENTS * self.options.segment_bytes } else { 0 };
         let wanted = used + self.options.segment_bytes;
-        let over = self.options.disk_limit.is_some_and(|limit| wanted > limit.saturating_add(extra));
+        let is_over = self.options.disk_limit.is_some_and(|limit| wanted > limit.saturating_add(extra));
         let kept_free = if reserve { 0 } else { FREE_BYTES_MIN };
-        if over || disk_free(&self.dir) < self.options.segment_bytes + kept_free {
-            return Err(LogError::Full);
-        }
-        self.fill()
+        let disk_free = self.fs.free_bytes(Site::FreeBytes, &self.dir).unwrap_or(u64::MAX);
+        if is_over || disk_free < self.options.segment_bytes + kept_free { Err(LogError::Full) } else { self.fill() }
     }
 
     /// Zero-filled, not only preallocated: else each sync would write metadata too.
@@ -158,48 +162,55 @@ impl Writer {
         let path = self.dir.join("new.seg");
         let filled = self.fill_file(&path);
         if let Err(error) = filled {
-            let _ = std::fs::remove_file(&path);
-            return Err(if error.kind() == ErrorKind::StorageFull { LogError::Full } else { self.stop(&error) });
+            let _ = self.fs.remove(Site::RemoveFill, &path);
+            let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+            return Err(if is_full { LogError::Full } else { self.stop("filling a segment", &error) });
         }
         Ok(path)
     }
 
     fn fill_file(&self, path: &Path) -> std::io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        let zeros = vec![0; FILL_BYTES];
+        let file = self.fs.open(Site::CreateFill, path, OpenMode::Create)?;
+        let zeros = vec![0; FILL_BYTES.min(usize::try_from(self.options.segment_bytes).unwrap_or(FILL_BYTES))];
         let mut at = 0;
         while at < self.options.segment_bytes {
-            let len = (self.options.segment_bytes - at).min(FILL_BYTES as u64);
-            file.write_all_at(&zeros[..len as usize], at)?;
+            let len = (self.options.segment_bytes - at).min(zeros.len() as u64);
+            file.write_all_at(Site::WriteFill, &zeros[..len as usize], at)?;
             at += len;
         }
-        file.sync_all()
+        file.sync_all(Site::SyncFill)
     }
 
     /// Gives the file a generation of its own, so that frames of its earlier lives are never taken for valid.
-    fn activate(&mut self, from: PathBuf) -> Result<(u64, u64, Arc<File>), LogError> {
-        let generation = lock(&self.shared).segments.keys().next_back().map_or(1, |last| last + 1);
-        let generation = generation.max(lock(&self.shared).newest + 1);
+    fn activate(&mut self, from: &Path) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
+        let generation = {
+            let shared = lock(&self.shared);
+            let last = shared.segments.keys().next_back().copied().unwrap_or(0);
+            last.max(shared.newest) + 1
+        };
         let path = self.dir.join(segment_name(generation));
-        let opened = (|| {
-            let file = OpenOptions::new().read(true).write(true).open(&from)?;
-            file.write_all_at(&frame::segment_header(generation), 0)?;
-            file.sync_data()?;
-            std::fs::rename(&from, &path)?;
-            File::open(&self.dir)?.sync_all()?;
-            Ok(file)
-        })();
-        let file = Arc::new(opened.map_err(|error: std::io::Error| self.stop(&error))?);
-        let mut shared = lock(&self.shared);
-        let segment = Segment { file: file.clone(), path, live: 0 };
-        shared.segments.insert(generation, segment);
-        let before = shared.active.replace((generation, SEGMENT_HEADER as u64));
-        // The segment left behind may have no live frame by now.
-        if let Some((left, _)) = before
-            && shared.segments.get(&left).is_some_and(|segment| segment.live == 0)
-        {
-            shared.retire(left);
-        }
+        let file =
+            self.begin_file(from, &path, generation).map_err(|error| self.stop("beginning a segment", &error))?;
+        let retired = {
+            let mut shared = lock(&self.shared);
+            let segment = Segment { file: file.clone(), path, live: 0 };
+            shared.segments.insert(generation, segment);
+            let before = shared.active.replace((generation, SEGMENT_HEADER as u64));
+            // The segment left behind may have no live frame by now.
+            let left = before.map(|(left, _)| left);
+            left.filter(|left| shared.segments.get(left).is_some_and(|segment| segment.live == 0))
+                .and_then(|left| shared.retire(left))
+        };
+        free(&*self.fs, &self.shared, retired);
         Ok((generation, SEGMENT_HEADER as u64, file))
+    }
+
+    fn begin_file(&self, from: &Path, path: &Path, generation: u64) -> std::io::Result<Arc<dyn FsFile>> {
+        let file = self.fs.open(Site::OpenNext, from, OpenMode::Existing)?;
+        file.write_all_at(Site::WriteHeader, &frame::segment_header(generation), 0)?;
+        file.sync_data(Site::SyncHeader)?;
+        self.fs.rename(Site::RenameNext, from, path)?;
+        self.fs.sync_dir(Site::SyncDirNext, &self.dir)?;
+        Ok(file)
     }
 }
