@@ -75,11 +75,18 @@ impl Cursor {
         if from >= to {
             return;
         }
-        self.settled.insert(from, to);
-        let given_back: Vec<Offset> = self.retries.range(from..to).map(|(offset, _)| *offset).collect();
-        for offset in given_back {
+        while !self.retries.is_empty()
+            && let Some((&offset, _)) = self.retries.range(from..to).next()
+        {
             self.retries.remove(&offset);
         }
+        if from == self.floor && self.settled.is_empty() {
+            // In order, as mostly.
+            self.floor = to;
+            self.sent = self.sent.max(to);
+            return;
+        }
+        self.settled.insert(from, to);
         if let Some(end) = self.settled.end_of(self.floor) {
             self.floor = end;
             self.settled.remove_below(end);

@@ -46,6 +46,8 @@ impl RangeSet {
     /// The end of the range that holds `offset`.
     #[must_use]
     pub fn end_of(&self, offset: Offset) -> Option<Offset> {
+        // Asked for mostly beyond all ranges.
+        self.ranges.last_key_value().filter(|(_, end)| offset < **end)?;
         self.ranges.range(..=offset).next_back().map(|(_, &end)| end).filter(|&end| offset < end)
     }
 

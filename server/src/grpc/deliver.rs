@@ -7,7 +7,6 @@ use std::time::Duration;
 use ferrymq_core::message;
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
-use prost::Message as _;
 use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
@@ -28,6 +27,13 @@ const RESPONSES_MAX: usize = 4;
 const RESPONSE_BYTES: usize = 256 << 10;
 /// What a response has beyond its deliveries, at most.
 const RESPONSE_EXTRA: usize = 64;
+
+/// At least what a delivery takes in a response: tags, lengths and numbers take less than the constant.
+fn size(delivery: &RawDelivery) -> usize {
+    const NUMBERS: usize = 80;
+    let letter = delivery.dead_letter.as_ref().map_or(0, prost::Message::encoded_len);
+    delivery.message.len() + delivery.ack_id.len() + delivery.topic.len() + letter + NUMBERS
+}
 
 /// How a stream wants its responses.
 #[derive(Clone, Copy)]
@@ -219,13 +225,13 @@ impl Outlet {
     async fn pass_on(&self, event: Event, subscription: &mut Subscription) -> Result<(), ()> {
         match event {
             Event::Deliveries(mut deliveries) => {
-                let mut bytes: usize = deliveries.iter().map(RawDelivery::encoded_len).sum();
+                let mut bytes: usize = deliveries.iter().map(size).sum();
                 let mut after = None;
                 // What else is ready goes into the same response.
                 while bytes < RESPONSE_BYTES && after.is_none() {
                     match subscription.events.try_recv() {
                         Ok(Event::Deliveries(more)) => {
-                            bytes += more.iter().map(RawDelivery::encoded_len).sum::<usize>();
+                            bytes += more.iter().map(size).sum::<usize>();
                             deliveries.extend(more);
                         }
                         Ok(other) => after = Some(other),
@@ -259,7 +265,7 @@ impl Outlet {
         let mut response = pb::SubscribeResponse::default();
         let mut bytes = RESPONSE_EXTRA;
         for delivery in deliveries {
-            let len = delivery.encoded_len() + 8;
+            let len = size(&delivery);
             if len + RESPONSE_EXTRA > self.shape.response_bytes_max {
                 return self.too_small(len).await;
             }

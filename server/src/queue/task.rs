@@ -233,16 +233,17 @@ impl Task {
             return;
         }
         self.machine.tick(now);
-        let mut statuses = Vec::with_capacity(held.len());
-        for Held { log, offset, delivery } in held.iter().copied() {
-            statuses.push(match settlement {
-                Settlement::Ack => self.machine.ack(log, offset),
-                Settlement::Nack { mode, delay_ms, reason } => {
-                    self.machine.nack((log, offset), delivery, *mode, *delay_ms, reason, now)
-                }
-                Settlement::Extend(lease_ms) => self.machine.extend(log, offset, delivery, *lease_ms, now),
-            });
-        }
+        let each = held.iter().copied();
+        let machine = &mut self.machine;
+        let statuses: Vec<SettleStatus> = match settlement {
+            Settlement::Ack => machine.ack_all(each.map(|held| (held.log, held.offset))),
+            Settlement::Nack { mode, delay_ms, reason } => {
+                each.map(|h| machine.nack((h.log, h.offset), h.delivery, *mode, *delay_ms, reason, now)).collect()
+            }
+            Settlement::Extend(lease_ms) => {
+                each.map(|h| machine.extend(h.log, h.offset, h.delivery, *lease_ms, now)).collect()
+            }
+        };
         if let Settlement::Extend(_) = settlement {
             let _ = reply.send(Ok(statuses));
             return;

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::ops::Bound;
 
 use super::{
     Assignment, ConsumerId, DeadLetterOut, End, Entry, LeaseMode, MessageState, Outbox, QueueConfig, QueueStats,
@@ -13,7 +14,10 @@ use crate::{CommitNo, LogId, Millis, Offset, QueueId};
 
 pub(super) type Key = (LogId, Offset);
 
-/// By place. The keys are the broker's own numbers, so a fast hash is safe.
+/// Where a message stands in the queue's order.
+type Place = (CommitNo, LogId, Offset);
+
+/// By log and offset. The keys are the broker's own numbers, so a fast hash is safe.
 pub(super) type Table<T> = HashMap<Key, T, foldhash::fast::RandomState>;
 
 /// Fewer timers than this are never made anew.
@@ -89,7 +93,7 @@ pub struct QueueMachine {
     pub(super) queue: QueueId,
     pub(super) config: QueueConfig,
     pub(super) sources: BTreeMap<LogId, Source>,
-    pub(super) ready: BTreeMap<(CommitNo, LogId, Offset), Item>,
+    pub(super) ready: BTreeMap<Place, Item>,
     pub(super) held: Table<Held>,
     pub(super) waiting: Table<Waiting>,
     pub(super) timers: BinaryHeap<Reverse<(Millis, Key)>>,
@@ -272,19 +276,29 @@ impl QueueMachine {
 
     /// Hands out what consumers have credit for, oldest first, each to the one with the most free credit.
     pub fn deliver(&mut self, now: Millis, out: &mut Vec<Assignment>) {
-        let mut next = self.ready.first_key_value().map(|(key, item)| (*key, *item));
-        while let Some((place, item)) = next {
+        let mut passed = None;
+        while let Some((place, item)) = self.first_ready(passed) {
             let Some(consumer) = self.pick(item.bytes) else { return };
-            if self.may_send((place.1, place.2)) {
-                self.ready.remove(&place);
-                out.push(self.lease(place, item, consumer, now));
+            if !self.may_send((place.1, place.2)) {
+                passed = Some(place);
+                continue;
             }
-            next = self
-                .ready
-                .range((std::ops::Bound::Excluded(place), std::ops::Bound::Unbounded))
-                .next()
-                .map(|(k, i)| (*k, *i));
+            if passed.is_none() {
+                self.ready.pop_first();
+            } else {
+                self.ready.remove(&place);
+            }
+            out.push(self.lease(place, item, consumer, now));
         }
+    }
+
+    /// The first message that is ready, behind those that had to be passed over. Mostly there are none of these.
+    fn first_ready(&self, passed: Option<Place>) -> Option<(Place, Item)> {
+        let first = match passed {
+            None => self.ready.first_key_value(),
+            Some(place) => self.ready.range((Bound::Excluded(place), Bound::Unbounded)).next(),
+        };
+        first.map(|(place, item)| (*place, *item))
     }
 
     /// Takes messages for a pull: their leases are tied to no stream.
@@ -320,7 +334,7 @@ impl QueueMachine {
         offset < durable
     }
 
-    fn lease(&mut self, place: (CommitNo, LogId, Offset), item: Item, consumer: ConsumerId, now: Millis) -> Assignment {
+    fn lease(&mut self, place: Place, item: Item, consumer: ConsumerId, now: Millis) -> Assignment {
         let (_, log, offset) = place;
         let delivery = self.next_delivery;
         self.next_delivery += 1;

@@ -9,6 +9,29 @@ use crate::settle::{Progress, Retry};
 use crate::{LogId, Millis, Offset};
 
 impl QueueMachine {
+    /// Done, all of `places`: a status for each. What consumers hold in a row is recorded as one.
+    pub fn ack_all(&mut self, places: impl Iterator<Item = (LogId, Offset)>) -> Vec<SettleStatus> {
+        let mut statuses = Vec::with_capacity(places.size_hint().0);
+        let mut run: Option<(LogId, Offset, Offset)> = None;
+        for (log, offset) in places {
+            // What is held is not settled.
+            let is_held = self.let_go((log, offset)).is_some();
+            self.stats.acked += i64::from(is_held);
+            if let Some((of, _, to)) = &mut run
+                && is_held
+                && (*of, *to) == (log, offset)
+            {
+                *to += 1;
+            } else {
+                self.settled(run.take());
+                run = is_held.then_some((log, offset, offset + 1));
+            }
+            statuses.push(if is_held { SettleStatus::Ok } else { self.ack(log, offset) });
+        }
+        self.settled(run);
+        statuses
+    }
+
     /// Done. A late ack still settles, even while another consumer holds the message.
     pub fn ack(&mut self, log: LogId, offset: Offset) -> SettleStatus {
         let Some(source) = self.sources.get(&log) else { return SettleStatus::Gone };
@@ -90,10 +113,16 @@ impl QueueMachine {
         if item.is_none() {
             self.remove_ready(key);
         }
-        let change = Progress::Settled { from: offset, to: offset + 1 };
+        self.settled(Some((log, offset, offset + 1)));
+    }
+
+    /// Records that a run of messages is done with.
+    fn settled(&mut self, run: Option<(LogId, Offset, Offset)>) {
+        let Some((log, from, to)) = run else { return };
+        let change = Progress::Settled { from, to };
         let Some(source) = self.sources.get_mut(&log) else { return };
         source.cursor.apply(&change);
-        let below_floor = offset < source.cursor.floor();
+        let below_floor = from < source.cursor.floor();
         self.record_floor(log);
         if !below_floor {
             self.push_record(log, change);

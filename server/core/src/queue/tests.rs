@@ -172,12 +172,17 @@ impl World {
     }
 
     fn ack(&mut self) {
-        let Some(index) = self.any(self.held.len()) else { return };
-        let held = self.held.swap_remove(index);
-        match self.machine.ack(held.log, held.offset) {
-            SettleStatus::Ok => self.acks_taken.push((held.log, held.offset)),
-            SettleStatus::AlreadySettled => {}
-            other => panic!("an ack got {other:?}"),
+        let Some(from) = self.any(self.held.len()) else { return };
+        let upto = self.held.len().min(from + 1 + self.seed.below(4) as usize);
+        let acked: Vec<_> = self.held.drain(from..upto).map(|held| (held.log, held.offset)).collect();
+        let statuses = self.machine.ack_all(acked.iter().copied());
+        assert_eq!(statuses.len(), acked.len());
+        for (place, status) in acked.into_iter().zip(statuses) {
+            match status {
+                SettleStatus::Ok => self.acks_taken.push(place),
+                SettleStatus::AlreadySettled => {}
+                other => panic!("an ack got {other:?}"),
+            }
         }
     }
 
