@@ -130,36 +130,43 @@ pub enum Command {
     BenchNoopServer,
 }
 
-/// `ferrymq serve`. What is not given comes from the environment (FERRYMQ_*), the file, or the default, in that order.
+/// `ferrymq serve`. What is not given comes from the environment (FERRYMQ_*), the file, or the default, in that order;
+/// `--print-config` prints the settings that have no flag too.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// Where the data is kept. Default: ferrymq-data.
     #[arg(long, conflicts_with = "ephemeral")]
-    pub data: Option<PathBuf>,
+    pub data: Option<String>,
     /// Address to listen on. Default: 127.0.0.1:7171; port 0: any that is free.
     #[arg(long)]
-    pub listen: Option<std::net::SocketAddr>,
+    pub listen: Option<String>,
     /// A TOML file with settings.
     #[arg(long, env = "FERRYMQ_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Print the settings in force, and stop.
+    /// Print every setting and its value as a TOML file, and stop.
     #[arg(long)]
     pub print_config: bool,
     /// Keep everything in memory: gone when it stops.
     #[arg(long)]
     pub ephemeral: bool,
-    /// Write the port here once ready.
+    /// Write the bound address here once ready.
     #[arg(long)]
-    pub port_file: Option<PathBuf>,
+    pub port_file: Option<String>,
     /// Refuse publishes once the data takes this much, e.g. 10GiB.
     #[arg(long)]
     pub disk_limit: Option<String>,
     /// Listen beyond this machine though nobody has to say who they are.
     #[arg(long)]
     pub allow_anonymous: bool,
-    /// What to log, e.g. info or ferrymq=debug.
+    /// What to log: error, warn, info, debug, trace, or by part, e.g. info,ferrymq_server=debug. Default: info.
     #[arg(long)]
     pub log: Option<String>,
+    /// How to write the log: text or json. Default: text.
+    #[arg(long)]
+    pub log_format: Option<String>,
+    /// How long streams may take to end when the broker stops, e.g. 10s.
+    #[arg(long)]
+    pub drain_timeout: Option<String>,
 }
 
 /// `ferrymq topic ...`

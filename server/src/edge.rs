@@ -26,15 +26,18 @@ pub struct EdgeLimits {
     pub connections_max: usize,
     /// Most open streams of a connection.
     pub streams_max: u32,
+    /// How long a new connection may stay silent.
+    pub first_bytes_timeout: Duration,
+    /// How often a quiet connection is asked whether it is alive.
+    pub keepalive_interval: Duration,
+    /// How long its answer may take.
+    pub keepalive_timeout: Duration,
     /// How long streams may take to end when the broker stops.
     pub drain_timeout: Duration,
 }
 
 const LOCAL_RESETS_MAX: usize = 1_024;
 const PENDING_RESETS_MAX: usize = 20;
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
-const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(10);
 const PREFACE_BYTES: usize = 1;
 const HEADER_BYTES_MAX: u32 = 16 << 10;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -93,7 +96,7 @@ async fn connection<S>(
 {
     let _ = stream.set_nodelay(true);
     // Who connects and says nothing must not keep a place.
-    match tokio::time::timeout(FIRST_BYTES_WITHIN, stream.peek(&mut [0; PREFACE_BYTES])).await {
+    match tokio::time::timeout(limits.first_bytes_timeout, stream.peek(&mut [0; PREFACE_BYTES])).await {
         Ok(Ok(bytes)) if bytes > 0 => {}
         _ => return,
     }
@@ -109,8 +112,8 @@ async fn connection<S>(
         .max_concurrent_streams(limits.streams_max)
         .max_local_error_reset_streams(LOCAL_RESETS_MAX)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WITHIN)
+        .keep_alive_interval(limits.keepalive_interval)
+        .keep_alive_timeout(limits.keepalive_timeout)
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ferrymq_engine::frame_log::{FrameLog, LogError};
@@ -29,10 +28,6 @@ use crate::queue::{self, Shared};
 use crate::retention;
 use crate::watch::LogWatch;
 
-const LIMITS: Limits = Limits { message_bytes_max: 1 << 20, request_bytes_max: 4 << 20, batch_items_max: 10_000 };
-const UNCONFIRMED_BYTES_MAX: usize = 64 << 20;
-const CONNECTIONS_MAX: usize = 4_096;
-const STREAMS_MAX: u32 = 256;
 /// Numbers below are the store's own.
 const FIRST_FREE_ID: u64 = 16;
 
@@ -78,14 +73,12 @@ pub async fn run(config: Config, on_ready: impl FnOnce(ReadyInfo)) -> Result<(),
     let addr = listener.local_addr().map_err(|error| RunError::Io(config.listen.to_string(), error))?;
     let frames = open_frames(&config)?;
     let (drain, draining) = channel::channel(false);
-    let broker = open(frames, config.data.as_ref().map(|dir| dir.join("state")), draining.clone()).await?;
+    let broker = open(frames, &config, draining.clone()).await?;
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let mut routes = grpc::routes(broker.clone())?;
     routes.add_service(health_service);
-    let drain_timeout = Duration::from_secs(config.drain_timeout_s);
-    let limits = EdgeLimits { connections_max: CONNECTIONS_MAX, streams_max: STREAMS_MAX, drain_timeout };
-    let serving = tokio::spawn(edge::serve(listener, routes.routes(), limits, draining));
+    let serving = tokio::spawn(edge::serve(listener, routes.routes(), edge_limits(&config), draining));
     tokio::spawn(retention::run(broker.clone()));
     if let Some(path) = &config.port_file {
         write_port_file(path, addr).map_err(|error| RunError::Io(path.display().to_string(), error))?;
@@ -132,18 +125,30 @@ fn open_frames(config: &Config) -> Result<Arc<dyn FrameLog>, LogError> {
     }
 }
 
+fn edge_limits(config: &Config) -> EdgeLimits {
+    EdgeLimits {
+        connections_max: config.connections_max as usize,
+        streams_max: config.streams_per_connection_max,
+        first_bytes_timeout: config.first_bytes_timeout,
+        keepalive_interval: config.keepalive_interval,
+        keepalive_timeout: config.keepalive_timeout,
+        drain_timeout: config.drain_timeout,
+    }
+}
+
 async fn open(
     frames: Arc<dyn FrameLog>,
-    state_dir: Option<PathBuf>,
+    config: &Config,
     draining: channel::Receiver<bool>,
 ) -> Result<Arc<Broker>, RunError> {
     let seal_bytes = frames.limits().seal_bytes;
-    let options = StoreOptions { state_dir, ..StoreOptions::default() };
+    let state_dir = config.data.as_ref().map(|dir| dir.join("state"));
+    let options = StoreOptions { state_dir, cache_bytes_max: config.cache_bytes_max, ..StoreOptions::default() };
     let store = Store::open(frames, options).await?;
     let unclean = store.unclean();
     let identity = Identity::begin(&store).await?;
     let watch = Arc::new(LogWatch::default());
-    let committer = Committer::start(store.clone(), watch.clone(), seal_bytes, UNCONFIRMED_BYTES_MAX);
+    let committer = Committer::start(store.clone(), watch.clone(), seal_bytes, config.unconfirmed_bytes_max);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let catalogue = Arc::new(ArcSwap::from_pointee(Catalogue::default()));
     let shared = Arc::new(Shared {
@@ -174,7 +179,11 @@ async fn open(
         clock,
         watch,
         counters: shared.counters.clone(),
-        limits: LIMITS,
+        limits: Limits {
+            message_bytes_max: config.message_bytes_max,
+            request_bytes_max: config.request_bytes_max,
+            batch_items_max: config.batch_items_max,
+        },
         draining,
         start_time: std::time::SystemTime::now(),
     }))

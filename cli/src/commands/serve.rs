@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use ferrymq_server::ReadyInfo;
-use ferrymq_server::config::{Config, ConfigError, ConfigLayer};
+use ferrymq_server::config::{Config, ConfigError, Layer, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::ServeArgs;
@@ -17,37 +17,41 @@ pub async fn run(args: ServeArgs) -> Result<(), Failure> {
         print!("{}", config.to_toml());
         return Ok(());
     }
-    log(&config.log)?;
+    log(&config)?;
     let served = ferrymq_server::run(config, |info| greet(&info)).await;
     served.map_err(|error| Failure::other(error.to_string()))
 }
 
 fn configuration(args: ServeArgs) -> Result<Config, Failure> {
-    let wrong = |error: ConfigError| Failure::usage(error.to_string());
-    let environment = ConfigLayer::from_env(variables()).map_err(wrong)?;
-    let file = args.config.as_deref().map(ConfigLayer::from_file).transpose().map_err(wrong)?;
-    let flags = ConfigLayer {
-        data: args.data,
-        listen: args.listen,
-        ephemeral: args.ephemeral.then_some(true),
-        port_file: args.port_file,
-        disk_limit: args.disk_limit,
-        allow_anonymous: args.allow_anonymous.then_some(true),
-        log: args.log,
-        ..ConfigLayer::default()
-    };
-    Config::resolve(flags, environment, file.unwrap_or_default()).map_err(wrong)
+    let file = args.config.as_deref().map(Layer::from_file).transpose().map_err(wrong)?;
+    let environment = Layer::from_env(std::env::vars_os()).map_err(wrong)?;
+    let switch = |on: bool| on.then(|| "true".to_owned());
+    let flags = Layer::from_flags([
+        ("data", args.data),
+        ("listen", args.listen),
+        ("ephemeral", switch(args.ephemeral)),
+        ("port_file", args.port_file),
+        ("disk_limit", args.disk_limit),
+        ("allow_anonymous", switch(args.allow_anonymous)),
+        ("log", args.log),
+        ("log_format", args.log_format),
+        ("drain_timeout", args.drain_timeout),
+    ]);
+    Config::resolve(vec![flags, environment, file.unwrap_or_default()]).map_err(wrong)
 }
 
-/// Variables that are no UTF-8 are none of ours.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+fn wrong(error: ConfigError) -> Failure {
+    Failure::usage(error.to_string())
 }
 
-fn log(filter: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| Failure::usage(format!("log: {error}")))?;
+fn log(config: &Config) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&config.log);
+    let filter = filter.map_err(|error| wrong(config.invalid("log", format!("is no log filter: {error}"))))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    subscriber.with_ansi(io::stderr().is_terminal()).init();
+    match config.log_format {
+        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
     Ok(())
 }
 
