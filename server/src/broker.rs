@@ -17,6 +17,7 @@ use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Queue, Topic};
 use crate::clock::Clock;
 use crate::committer::{Append, Change, Committer};
+use crate::edge::Places;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::queue::{Held, SettleStatus, Settlement};
@@ -62,6 +63,7 @@ pub struct Broker {
     pub(crate) counters: Arc<Counters>,
     pub(crate) limits: Limits,
     pub(crate) draining: channel::Receiver<bool>,
+    pub(crate) places: Arc<Places>,
     pub(crate) start_time: std::time::SystemTime,
 }
 
@@ -90,6 +92,7 @@ pub struct Publishing {
     pending: crate::committer::Pending,
     log: LogId,
     matched: Vec<u32>,
+    topic: Option<Arc<Topic>>,
     counters: Arc<Counters>,
 }
 
@@ -98,6 +101,9 @@ impl Publishing {
     pub async fn confirmed(self) -> Result<Published, Error> {
         let committed = self.pending.wait().await?;
         self.counters.published.fetch_add(self.matched.len() as u64, Ordering::Relaxed);
+        if let Some(topic) = &self.topic {
+            topic.counters.add(&self.matched);
+        }
         let base = committed.bases.first().copied().unwrap_or(0);
         Ok(Published { log: self.log, base, matched: self.matched })
     }
@@ -116,22 +122,12 @@ impl Broker {
 
     /// A topic by name.
     pub fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
-        let catalogue = self.catalogue.load();
-        catalogue
-            .topics
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Error::topic_not_found(name, similar(name, catalogue.topics.keys())))
+        self.catalogue.load().topic(name)
     }
 
     /// A queue by name.
     pub fn queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
-        let catalogue = self.catalogue.load();
-        catalogue
-            .queues
-            .get(name)
-            .cloned()
-            .ok_or_else(|| Error::queue_not_found(name, similar(name, catalogue.queues.keys())))
+        self.catalogue.load().queue(name)
     }
 
     /// Checks a batch, routes it once, and hands it to the committer. The order of calls is the order of confirms.
@@ -144,14 +140,15 @@ impl Broker {
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
-        let (log, matched) = match to {
+        let (log, matched, topic) = match to {
             Destination::Topic(name) => {
                 let topic = self.topic(name)?;
-                (topic.log(), self.route(messages, field, Some(&topic))?)
+                let matched = self.route(messages, field, Some(&topic))?;
+                (topic.log(), matched, Some(topic))
             }
             Destination::Queue(name) => {
                 let queue = self.queue(name)?;
-                (queue.inbox(), self.route(messages, field, None)?)
+                (queue.inbox(), self.route(messages, field, None)?, None)
             }
         };
         if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
@@ -162,7 +159,7 @@ impl Broker {
         let append = Append { log, count, batch };
         let change = Change { appends: vec![append], ..Change::default() };
         let pending = self.committer.publish(change).await?;
-        Ok(Publishing { pending, log, matched, counters: self.counters.clone() })
+        Ok(Publishing { pending, log, matched, topic, counters: self.counters.clone() })
     }
 
     /// Publishes, and while the disk is full waits for room: up to `wait`, or without end.
@@ -268,27 +265,5 @@ fn message_error(error: &message::MessageError, at: &str, len: usize, limits: Li
         message::MessageErrorKind::TooLarge => Error::too_large(&field, limits.message_bytes_max as u64, len as u64),
         message::MessageErrorKind::NotSupported => Error::not_supported(field),
         message::MessageErrorKind::Invalid => Error::invalid(field, error.rule.clone()),
-    }
-}
-
-/// The name that was probably meant: one edit away, or the same but for case.
-fn similar<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    names
-        .take(10_000)
-        .find(|there| there.eq_ignore_ascii_case(name) || one_edit_apart(name.as_bytes(), there.as_bytes()))
-        .map(String::as_str)
-}
-
-fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    if long.len() - short.len() > 1 {
-        return false;
-    }
-    let same = short.iter().zip(long).take_while(|(x, y)| x == y).count();
-    let (rest_short, rest_long) = (&short[same..], &long[same..]);
-    match rest_long.split_first() {
-        None => true,
-        Some((_, tail)) if short.len() == long.len() => rest_short.get(1..) == Some(tail),
-        Some((_, tail)) => rest_short == tail,
     }
 }

@@ -12,6 +12,7 @@ pub mod edge;
 pub mod error;
 pub mod grpc;
 pub mod identity;
+mod process;
 pub mod queue;
 pub mod retention;
 mod start;

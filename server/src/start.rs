@@ -21,7 +21,7 @@ use crate::catalogue::{Catalogue, Queue};
 use crate::clock::{Clock, SystemClock};
 use crate::committer::Committer;
 use crate::config::Config;
-use crate::edge::{self, EdgeLimits};
+use crate::edge::{self, EdgeLimits, Places};
 use crate::grpc;
 use crate::identity::Identity;
 use crate::queue::{self, Shared};
@@ -78,7 +78,8 @@ pub async fn run(config: Config, on_ready: impl FnOnce(ReadyInfo)) -> Result<(),
     health.set_service_status("", tonic_health::ServingStatus::Serving).await;
     let mut routes = grpc::routes(broker.clone())?;
     routes.add_service(health_service);
-    let serving = tokio::spawn(edge::serve(listener, routes.routes(), edge_limits(&config), draining));
+    let serving =
+        tokio::spawn(edge::serve(listener, routes.routes(), edge_limits(&config), broker.places.clone(), draining));
     tokio::spawn(retention::run(broker.clone()));
     if let Some(path) = &config.port_file {
         write_port_file(path, addr).map_err(|error| RunError::Io(path.display().to_string(), error))?;
@@ -127,7 +128,6 @@ fn open_frames(config: &Config) -> Result<Arc<dyn FrameLog>, LogError> {
 
 fn edge_limits(config: &Config) -> EdgeLimits {
     EdgeLimits {
-        connections_max: config.connections_max as usize,
         streams_max: config.streams_per_connection_max,
         first_bytes_timeout: config.first_bytes_timeout,
         keepalive_interval: config.keepalive_interval,
@@ -185,6 +185,7 @@ async fn open(
             batch_items_max: config.batch_items_max,
         },
         draining,
+        places: Arc::new(Places::new(config.connections_max as usize, config.connections_per_ip_max)),
         start_time: std::time::SystemTime::now(),
     }))
 }

@@ -1,8 +1,10 @@
 //! Looking at a queue, emptying it, and counting.
 
-use ferrymq_client::v1::{MessageState, PeekRequest, PurgeRequest, Queue, peek_request, purge_request};
+use ferrymq_client::v1::{
+    Binding, ErrorReason, MessageState, PeekRequest, PurgeRequest, Queue, peek_request, purge_request,
+};
 use ferrymq_client::{Client, Code};
-use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, publish, pull, pull_some};
+use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, publish, pull, pull_some, within};
 
 async fn broker() -> (Broker, Client) {
     let broker = Broker::ephemeral();
@@ -52,6 +54,71 @@ async fn stats_count_what_is_ready_unsettled_and_acked() {
     acked(&client, &taken).await;
     let done = client.get_queue("q").await.unwrap().stats.unwrap();
     assert_eq!((done.ready, done.unsettled, done.acked), (0, 0, 2));
+}
+
+#[tokio::test]
+async fn the_oldest_message_that_is_not_settled_has_an_age() {
+    let (_broker, client) = broker().await;
+    let age = || async { client.get_queue("q").await.unwrap().stats.unwrap().oldest_age };
+    assert_eq!(age().await, None);
+    publish(&client, "t", vec![message("", "one")]).await;
+    let young = age().await.expect("a message waits");
+    assert!((0..60).contains(&young.seconds), "{young:?}");
+    let taken = pull_some(&client, "q").await;
+    assert!(age().await.is_some(), "a message that is held is not settled");
+    acked(&client, &taken).await;
+    assert_eq!(age().await, None);
+}
+
+#[tokio::test]
+async fn a_topic_counts_what_was_published_and_what_no_queue_matched_since_the_start() {
+    let mut broker = Broker::start();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "a.#")]).await;
+    publish(&client, "t", vec![message("a.b", "one"), message("c", "two")]).await;
+    client.create_binding(binding("t", "q", "c")).await.unwrap();
+    publish(&client, "t", vec![message("c", "three")]).await;
+    let counted = client.get_topic("t").await.unwrap().stats.unwrap();
+    assert_eq!((counted.published, counted.unroutable, counted.messages, counted.queues), (3, 1, 3, 1));
+    broker.kill9();
+    broker.restart();
+    let again = broker.client().await.get_topic("t").await.unwrap().stats.unwrap();
+    assert_eq!((again.published, again.unroutable, again.messages), (0, 0, 3));
+}
+
+#[tokio::test]
+async fn the_brokers_own_numbers_are_filled_in() {
+    let (broker, client) = broker().await;
+    let stats = |client: Client| async move { client.stats(vec![], vec![]).await.unwrap().broker.unwrap() };
+    let one = stats(client.clone()).await;
+    assert_eq!((one.connections, one.topics, one.queues), (1, 1, 1));
+    assert!(one.memory_bytes > 0 || !cfg!(target_os = "linux"));
+    let second = broker.client().await;
+    assert_eq!(stats(second.clone()).await.connections, 2);
+    drop(second);
+    within("the gauge to fall", async { while stats(client.clone()).await.connections != 1 {} }).await;
+}
+
+#[tokio::test]
+async fn a_name_stands_for_one_binding() {
+    let (_broker, client) = broker().await;
+    create_queue(&client, Queue { name: "other".into(), ..Queue::default() }, &[]).await;
+    let named = |queue: &str, pattern: &str| Binding { name: "mine".into(), ..binding("t", queue, pattern) };
+    assert!(client.create_binding(named("q", "a")).await.unwrap().created);
+    assert!(!client.create_binding(named("q", "a")).await.unwrap().created);
+    let third = || Queue { name: "third".into(), ..Queue::default() };
+    for (queue, bindings) in [
+        (Queue { name: "other".into(), ..Queue::default() }, vec![named("other", "a")]),
+        (third(), vec![named("third", "a")]),
+        (third(), vec![Binding { name: "new".into(), ..binding("t", "third", "a") }, named("third", "b")]),
+    ] {
+        let error = client.create_queue(queue, bindings).await.unwrap_err();
+        assert_eq!(error.reason(), ErrorReason::SettingsDiffer, "{error:?}");
+    }
+    let twice = vec![binding("t", "third", "a"), binding("t", "third", "a")];
+    assert!(client.create_queue(third(), twice).await.unwrap().created);
+    assert_eq!(client.list_bindings("t", "third").await.unwrap().len(), 1);
 }
 
 #[tokio::test]

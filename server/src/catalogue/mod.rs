@@ -5,16 +5,20 @@
 pub mod admin;
 pub mod record;
 pub mod settings;
+mod similar;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ferrymq_core::LogId;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::pattern::Pattern;
 
+use crate::error::Error;
 use crate::queue::QueueHandle;
 use record::{BindingRecord, QueueRecord, TopicRecord};
+use similar::similar;
 
 /// An immutable picture of everything there is. Cheap to clone: its parts are shared.
 #[derive(Clone, Default)]
@@ -39,6 +43,28 @@ pub struct Topic {
     pub matcher: Matcher<u64>,
     /// How many queues are bound.
     pub queues: usize,
+    /// The same for as long as the topic exists.
+    pub counters: Arc<TopicCounters>,
+}
+
+/// Counts messages of a topic from the broker's start.
+#[derive(Debug, Default)]
+pub struct TopicCounters {
+    /// Confirmed.
+    pub published: AtomicU64,
+    /// Of those, the ones that no queue's binding matched.
+    pub unroutable: AtomicU64,
+}
+
+impl TopicCounters {
+    /// A batch was confirmed; for each of its messages, how many queues it went to.
+    pub fn add(&self, matched: &[u32]) {
+        let unmatched = matched.iter().filter(|queues| **queues == 0).count();
+        self.published.fetch_add(matched.len() as u64, Ordering::Relaxed);
+        if unmatched > 0 {
+            self.unroutable.fetch_add(unmatched as u64, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Topic {
@@ -64,6 +90,18 @@ impl Queue {
 }
 
 impl Catalogue {
+    /// A topic by name. NOT_FOUND, with the name that was probably meant.
+    pub fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
+        let topic = self.topics.get(name).cloned();
+        topic.ok_or_else(|| Error::topic_not_found(name, similar(name, self.topics.keys())))
+    }
+
+    /// A queue by name. NOT_FOUND, with the name that was probably meant.
+    pub fn queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        let queue = self.queues.get(name).cloned();
+        queue.ok_or_else(|| Error::queue_not_found(name, similar(name, self.queues.keys())))
+    }
+
     /// The bindings, alive and ended, that feed a queue.
     pub fn bindings_to(&self, queue: u64) -> Vec<Arc<BindingRecord>> {
         self.bindings.values().filter(|binding| binding.queue == queue).cloned().collect()
@@ -88,7 +126,9 @@ impl Catalogue {
         let mut queues: Vec<u64> = pairs.iter().map(|(_, queue)| *queue).collect();
         queues.sort_unstable();
         queues.dedup();
-        let topic = Topic { matcher: Matcher::new(pairs), queues: queues.len(), record };
+        let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
+        let counters = before.map(|topic| topic.counters.clone()).unwrap_or_default();
+        let topic = Topic { matcher: Matcher::new(pairs), queues: queues.len(), record, counters };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
     }
 

@@ -72,7 +72,7 @@ pub(super) const CONNECTIONS_MAX: Setting<u32> = Setting {
 pub(super) const CONNECTIONS_PER_IP_MAX: Setting<u32> = Setting {
     key: "connections_per_ip_max",
     default: "1024",
-    about: "most connections from one IP address",
+    about: "most connections from one IP address; of IPv6, from one network of 64 bits",
     read: |text| count(text, 1, 1_000_000),
 };
 pub(super) const STREAMS_PER_CONNECTION_MAX: Setting<u32> = Setting {

@@ -1,12 +1,14 @@
 //! `AdminService`: create, get, list and delete of topics, queues and bindings.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ferrymq_proto::server as pb;
 use tonic::{Request, Response, Status};
 
 use super::{Api, Paging};
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
+use crate::catalogue::settings::duration;
 use crate::catalogue::{Queue, Topic};
 use crate::error::Error;
 
@@ -38,7 +40,8 @@ impl Api {
             messages: (store.end(topic.log()) - store.first(topic.log())) as i64,
             bytes: store.bytes(topic.log()) as i64,
             queues: topic.queues as i64,
-            published: store.end(topic.log()) as i64,
+            published: topic.counters.published.load(Ordering::Relaxed) as i64,
+            unroutable: topic.counters.unroutable.load(Ordering::Relaxed) as i64,
             ..Default::default()
         }
     }
@@ -56,7 +59,10 @@ impl Api {
 
     pub(crate) async fn queue_stats(&self, queue: &Queue) -> Result<pb::QueueStats, Error> {
         let stats = queue.handle.stats().await?;
+        let is_empty = stats.ready + stats.unsettled + stats.backing_off == 0;
+        let oldest_age = if is_empty { None } else { self.oldest_age(queue).await? };
         Ok(pb::QueueStats {
+            oldest_age,
             ready: stats.ready,
             unsettled: stats.unsettled,
             backing_off: stats.backing_off,
@@ -71,6 +77,15 @@ impl Api {
             exhausted: stats.exhausted,
             ..Default::default()
         })
+    }
+}
+
+impl Api {
+    /// How long the first message that is not settled has been in the queue.
+    async fn oldest_age(&self, queue: &Queue) -> Result<Option<prost_types::Duration>, Error> {
+        let oldest = queue.handle.peek(None, 1).await?.into_iter().next();
+        let since = oldest.and_then(|peeked| u64::try_from(peeked.delivery.publish_time_ms).ok());
+        Ok(since.map(|since| duration(self.broker.clock.now_ms().saturating_sub(since))))
     }
 }
 

@@ -154,6 +154,8 @@ impl Api {
         let space = self.broker.store.space();
         pb::BrokerStats {
             start_time: Some(self.broker.start_time.into()),
+            connections: self.broker.places.open() as i64,
+            memory_bytes: crate::process::resident_bytes() as i64,
             consumers: counters.consumers.load(Ordering::Relaxed) as i64,
             topics: catalogue.topics.len() as i64,
             queues: catalogue.queues.len() as i64,

@@ -16,6 +16,17 @@ fn reason(reason: v1::ErrorReason) -> &'static str {
     name.strip_prefix("ERROR_REASON_").unwrap_or(name)
 }
 
+/// What a quota is about: `queue/billing`, or the limit's name.
+fn subject(error: &Error) -> String {
+    let fact = |key: &str| error.metadata().get(key);
+    match (fact("limit"), fact("queue"), fact("topic")) {
+        (Some(limit), ..) => limit.clone(),
+        (None, Some(queue), _) => format!("queue/{queue}"),
+        (None, None, Some(topic)) => format!("topic/{topic}"),
+        _ => reason(error.reason()).to_lowercase(),
+    }
+}
+
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         let metadata: HashMap<String, String> = error.metadata().clone().into_iter().collect();
@@ -29,8 +40,7 @@ impl From<Error> for Status {
         }
         let code = Code::from(error.code() as i32);
         if code == Code::ResourceExhausted {
-            let subject = error.metadata().get("limit").cloned().unwrap_or_default();
-            details.add_quota_failure_violation(subject, error.message());
+            details.add_quota_failure_violation(subject(&error), error.message());
         }
         Status::with_error_details(code, error.message(), details)
     }
@@ -75,6 +85,18 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 30, "{seen}");
+    }
+
+    #[test]
+    fn a_quota_always_says_what_it_is_about() {
+        let subject = |error: Error| {
+            let details = Status::from(error).get_error_details();
+            details.quota_failure().unwrap().violations[0].subject.clone()
+        };
+        assert_eq!(subject(Error::disk_full()), "disk");
+        assert_eq!(subject(Error::limit_reached("queues", 7)), "queues");
+        assert_eq!(subject(Error::new(v1::ErrorReason::QueueFull, "full").meta("queue", "q")), "queue/q");
+        assert_eq!(subject(Error::new(v1::ErrorReason::ConsumerTooSlow, "slow")), "consumer_too_slow");
     }
 
     #[test]

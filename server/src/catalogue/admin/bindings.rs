@@ -27,23 +27,13 @@ impl Task {
             Some(pb::binding::Target::ToTopic(_)) => return Err(Error::not_supported("binding.to_topic")),
             None => return Err(Error::invalid("binding.target", "exactly one of queue, to_topic must be set")),
         };
-        let queue = self.catalogue.queues.get(&name).cloned().ok_or_else(|| self.queue_not_found(&name))?;
-        if let Some(there) = self.known_binding(&given) {
-            let there = &there.settings;
-            let differ = differing(&[
-                ("topic", given.topic != there.topic),
-                ("queue", given.target != there.target),
-                ("pattern", given.pattern != there.pattern),
-                ("filter", given.filter != there.filter),
-            ]);
-            return match differ {
-                None => Ok((there.clone(), false)),
-                Some(fields) => Err(Error::settings_differ(&fields)),
-            };
+        let queue = self.catalogue.queue(&name)?;
+        if let Some(there) = self.same_binding(&given)? {
+            return Ok((there.settings.clone(), false));
         }
         Self::check_count(self.catalogue.bindings.len(), "bindings")?;
         let binding = self.new_binding(given, &queue.record, "binding")?;
-        let made = self.commit_bindings(vec![(binding, false)], None).await?;
+        let made = self.commit_bindings(vec![binding], None).await?;
         let Some(binding) = made.into_iter().next() else { return Err(Error::writes_stopped()) };
         let settings = binding.settings.clone();
         self.keep_binding(binding);
@@ -83,26 +73,40 @@ impl Task {
         Ok(())
     }
 
-    /// Checks bindings to a queue; for each whether it is there already.
+    /// Checks bindings to a queue; those that are not there yet, each once.
     pub(super) fn new_bindings(
         &mut self,
         bindings: Vec<pb::Binding>,
         queue: &QueueRecord,
-    ) -> Result<Vec<(NewBinding, bool)>, Error> {
-        let mut checked = Vec::with_capacity(bindings.len());
+    ) -> Result<Vec<NewBinding>, Error> {
+        let mut new: Vec<NewBinding> = Vec::new();
         for (index, mut binding) in bindings.into_iter().enumerate() {
             if binding.target.is_none() {
                 binding.target = Some(pb::binding::Target::Queue(queue.settings.name.clone()));
             }
-            let known = self.known_binding(&binding).is_some();
-            checked.push((self.new_binding(binding, queue, &format!("bindings[{index}]"))?, known));
+            if self.same_binding(&binding)?.is_some() {
+                continue;
+            }
+            Self::check_count(self.catalogue.bindings.len() + new.len(), "bindings")?;
+            let binding = self.new_binding(binding, queue, &format!("bindings[{index}]"))?;
+            let twin = new.iter().find(|other| other.record.settings.name == binding.record.settings.name);
+            match twin.map(|twin| differing_settings(&binding.record.settings, &twin.record.settings)) {
+                None => new.push(binding),
+                Some(None) => {}
+                Some(Some(fields)) => return Err(Error::settings_differ(&fields)),
+            }
         }
-        Ok(checked)
+        Ok(new)
     }
 
-    fn known_binding(&self, binding: &pb::Binding) -> Option<&Arc<BindingRecord>> {
-        let name = if binding.name.is_empty() { derived_name(binding) } else { binding.name.clone() };
-        self.catalogue.binding(&name)
+    /// The binding of that name, if there is one; ALREADY_EXISTS if it is another than this.
+    fn same_binding(&self, given: &pb::Binding) -> Result<Option<&Arc<BindingRecord>>, Error> {
+        let name = if given.name.is_empty() { derived_name(given) } else { given.name.clone() };
+        let Some(there) = self.catalogue.binding(&name) else { return Ok(None) };
+        match differing_settings(given, &there.settings) {
+            None => Ok(Some(there)),
+            Some(fields) => Err(Error::settings_differ(&fields)),
+        }
     }
 
     fn new_binding(&mut self, given: pb::Binding, queue: &QueueRecord, field: &str) -> Result<NewBinding, Error> {
@@ -112,10 +116,7 @@ impl Task {
         settings::unsupported(!given.filter.is_empty(), &format!("{field}.filter"))?;
         settings::pattern(&format!("{field}.pattern"), &given.pattern)?;
         let start = settings::edge(&format!("{field}.start"), given.start.as_ref())?;
-        let Some(topic) = self.catalogue.topics.get(&given.topic) else {
-            return Err(self.topic_not_found(&given.topic));
-        };
-        let log = topic.record.log;
+        let log = self.catalogue.topic(&given.topic)?.record.log;
         let mut settings = pb::Binding { start: None, ..given };
         if settings.name.is_empty() {
             settings.name = derived_name(&settings);
@@ -130,7 +131,7 @@ impl Task {
     /// Commits bindings, and the queue they lead to if it is new, at the ends their topics then have.
     pub(super) async fn commit_bindings(
         &mut self,
-        bindings: Vec<(NewBinding, bool)>,
+        bindings: Vec<NewBinding>,
         queue: Option<&QueueRecord>,
     ) -> Result<Vec<BindingRecord>, Error> {
         let mut ops = vec![self.next_op()];
@@ -140,7 +141,7 @@ impl Task {
         let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
             let made: Vec<BindingRecord> = bindings
                 .into_iter()
-                .map(|(NewBinding { mut record, start }, _)| {
+                .map(|NewBinding { mut record, start }| {
                     record.from = match start {
                         Edge::Earliest => store.first(record.log_id()),
                         Edge::Latest => end_of(record.log_id()),
@@ -209,6 +210,16 @@ impl Task {
 
 fn binding_op(binding: &BindingRecord) -> Op {
     put(binding_key(binding.id), binding.encode_to_vec().into())
+}
+
+/// What two bindings of one name differ in, if anything.
+fn differing_settings(given: &pb::Binding, there: &pb::Binding) -> Option<String> {
+    differing(&[
+        ("topic", given.topic != there.topic),
+        ("queue", given.target != there.target),
+        ("pattern", given.pattern != there.pattern),
+        ("filter", given.filter != there.filter),
+    ])
 }
 
 /// Where a binding leads to.

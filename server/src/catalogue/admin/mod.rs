@@ -178,14 +178,6 @@ impl Task {
     fn check_count(count: usize, what: &str) -> Result<(), Error> {
         if count >= QUEUES_MAX { Err(Error::limit_reached(what, QUEUES_MAX as u64)) } else { Ok(()) }
     }
-
-    fn topic_not_found(&self, name: &str) -> Error {
-        Error::topic_not_found(name, None)
-    }
-
-    fn queue_not_found(&self, name: &str) -> Error {
-        Error::queue_not_found(name, None)
-    }
 }
 
 fn put(key: Bytes, value: Bytes) -> Op {

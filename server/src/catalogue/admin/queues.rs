@@ -43,12 +43,8 @@ impl Task {
 
     fn check_dead_letter_target(&self, settings: &pb::Queue) -> Result<(), Error> {
         match settings.dead_letter.as_ref().and_then(|policy| policy.target.as_ref()) {
-            Some(pb::dead_letter_policy::Target::Queue(name)) if !self.catalogue.queues.contains_key(name) => {
-                Err(self.queue_not_found(name))
-            }
-            Some(pb::dead_letter_policy::Target::Topic(name)) if !self.catalogue.topics.contains_key(name) => {
-                Err(self.topic_not_found(name))
-            }
+            Some(pb::dead_letter_policy::Target::Queue(name)) => self.catalogue.queue(name).map(|_| ()),
+            Some(pb::dead_letter_policy::Target::Topic(name)) => self.catalogue.topic(name).map(|_| ()),
             _ => Ok(()),
         }
     }
@@ -71,16 +67,16 @@ impl Task {
         if let Some(fields) = differ {
             return Err(Error::settings_differ(&fields));
         }
-        let missing = self.new_bindings(bindings, &queue.record)?.into_iter().any(|(_, known)| !known);
-        if missing {
+        if !self.new_bindings(bindings, &queue.record)?.is_empty() {
             return Err(Error::settings_differ("bindings"));
         }
         Ok((queue, false))
     }
 
     pub(super) async fn delete_queue(&mut self, request: pb::DeleteQueueRequest) -> Result<Option<i64>, Error> {
-        let Some(queue) = self.catalogue.queues.get(&request.name).cloned() else {
-            return if request.allow_missing { Ok(None) } else { Err(self.queue_not_found(&request.name)) };
+        let queue = match self.catalogue.queue(&request.name) {
+            Err(_) if request.allow_missing => return Ok(None),
+            found => found?,
         };
         check_etag(&request.etag, &queue.record.settings.uid)?;
         let stats = queue.handle.stats().await?;

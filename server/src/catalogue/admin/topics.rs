@@ -37,8 +37,9 @@ impl Task {
     }
 
     pub(super) async fn delete_topic(&mut self, request: pb::DeleteTopicRequest) -> Result<bool, Error> {
-        let Some(topic) = self.catalogue.topics.get(&request.name).cloned() else {
-            return if request.allow_missing { Ok(false) } else { Err(self.topic_not_found(&request.name)) };
+        let topic = match self.catalogue.topic(&request.name) {
+            Err(_) if request.allow_missing => return Ok(false),
+            found => found?,
         };
         check_etag(&request.etag, &topic.record.settings.uid)?;
         let bound: Vec<BindingRecord> =

@@ -1,29 +1,29 @@
-//! The accept loop: connections with every limit set (tonic leaves two of hyper's against abuse off), and the layer that turns
-//! what tonic itself refuses into our errors.
+//! The accept loop: connections with every limit set (tonic leaves two of hyper's against abuse off).
+
+mod places;
+mod refusal;
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ferrymq_proto::v1::ErrorReason;
-use futures::future::BoxFuture;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
-use tonic::{Code, Status};
-use tower::{Layer, Service};
+use tower::{Layer as _, Service};
 
-use crate::error::Error;
+use places::Place;
+pub use places::Places;
+use refusal::RefusalLayer;
+pub use refusal::decode_status;
 
-/// What one broker, and one connection of it, may use.
+/// What one connection may use, and how long its end may take.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgeLimits {
-    /// Most connections.
-    pub connections_max: usize,
     /// Most open streams of a connection.
     pub streams_max: u32,
     /// How long a new connection may stay silent.
@@ -44,29 +44,37 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 
+/// How often refused connections are reported while there are any.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
 /// Serves `routes` until `draining` is true; then ends the connections, within the drain timeout.
 pub async fn serve(
     listener: TcpListener,
     routes: tonic::service::Routes,
     limits: EdgeLimits,
+    places: Arc<Places>,
     mut draining: watch::Receiver<bool>,
 ) {
     let service = RefusalLayer.layer(routes.prepare());
-    let places = Arc::new(Semaphore::new(limits.connections_max));
     let mut connections = JoinSet::new();
+    let mut report = tokio::time::interval(REPORT_EVERY);
+    report.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stopped(&mut draining) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            _ = report.tick(), if places.has_refused() => {
+                places.report();
+                continue;
+            }
         };
         match accepted {
-            Ok((stream, _)) => match places.clone().try_acquire_owned() {
-                Ok(place) => {
-                    drop(connections.spawn(connection(stream, service.clone(), limits, draining.clone(), place)))
+            Ok((stream, peer)) => {
+                if let Some(place) = places.take(peer.ip()) {
+                    connections.spawn(connection(stream, service.clone(), limits, draining.clone(), place));
                 }
-                Err(_) => tracing::warn!(max = limits.connections_max, "a connection was refused: there are too many"),
-            },
+            }
             // For example out of file descriptors: others may end soon.
             Err(error) => {
                 tracing::warn!(%error, "accept");
@@ -86,7 +94,7 @@ async fn connection<S>(
     service: S,
     limits: EdgeLimits,
     mut draining: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 ) where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = std::convert::Infallible>
         + Clone
@@ -136,67 +144,4 @@ async fn connection<S>(
 pub async fn stopped(draining: &mut watch::Receiver<bool>) {
     // An error means that it is gone, which is the same.
     let _ = draining.wait_for(|draining| *draining).await;
-}
-
-/// Parts of what tonic says of a request that it cannot read.
-const MALFORMED: [&str; 5] = ["decode", "decoding", "Missing request message", "protocol error", "compress"];
-
-/// What tonic says of a request that is too large or malformed, in our words.
-pub fn decode_status(status: Status) -> Status {
-    let message = status.message().to_owned();
-    match status.code() {
-        Code::OutOfRange if message.contains("message length too large") => {
-            let rule = format!("the request is too large ({message})");
-            Error::new(ErrorReason::BatchTooLarge, rule.clone()).field("", rule).into()
-        }
-        Code::Internal if MALFORMED.iter().any(|part| message.contains(part)) => {
-            let rule = format!("the request is not a well-formed protobuf message ({message})");
-            Error::invalid("", rule).into()
-        }
-        _ => status,
-    }
-}
-
-/// Wraps the services in [`Refusal`].
-#[derive(Debug, Clone, Copy)]
-struct RefusalLayer;
-
-impl<S> Layer<S> for RefusalLayer {
-    type Service = Refusal<S>;
-
-    fn layer(&self, inner: S) -> Refusal<S> {
-        Refusal { inner }
-    }
-}
-
-/// Applies [`decode_status`] to answers that are only a status.
-#[derive(Debug, Clone)]
-struct Refusal<S> {
-    inner: S,
-}
-
-impl<S> Service<http::Request<Body>> for Refusal<S>
-where
-    S: Service<http::Request<Body>, Response = http::Response<Body>>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await?;
-            let Some(status) = Status::from_header_map(answer.headers()) else { return Ok(answer) };
-            if status.code() == Code::Ok || !status.details().is_empty() {
-                return Ok(answer);
-            }
-            Ok(decode_status(status).into_http())
-        })
-    }
 }
