@@ -9,6 +9,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
 use super::lock::DirLock;
 use crate::frame_log::LogError;
 
@@ -52,6 +55,8 @@ sites! {
     SyncLastAgain,
     /// Syncing the directory again when the journal is opened.
     SyncDirAgain,
+    /// Writing zeros where small frames will follow.
+    WriteZerosAhead,
     /// Writing a frame.
     WriteFrame,
     /// Its sync.
@@ -66,7 +71,9 @@ sites! {
     FreeBytesStats,
     /// Making a new segment.
     CreateFill,
-    /// Filling it with zeros.
+    /// Taking its blocks.
+    Allocate,
+    /// Filling it with zeros where that cannot be done.
     WriteFill,
     /// Its sync.
     SyncFill,
@@ -177,6 +184,12 @@ pub trait FsFile: Debug + Send + Sync {
     /// As the system says.
     fn write_all_at(&self, site: Site, bytes: &[u8], at: u64) -> io::Result<()>;
 
+    /// Makes a new file `len` bytes of zeros, with all its blocks taken: writing there needs no more room.
+    ///
+    /// # Errors
+    /// `Unsupported` where the file system cannot; otherwise as the system says.
+    fn allocate(&self, site: Site, len: u64) -> io::Result<()>;
+
     /// Makes what was written durable, not the file's times.
     ///
     /// # Errors
@@ -252,6 +265,14 @@ impl FsFile for RealFile {
 
     fn write_all_at(&self, _: Site, bytes: &[u8], at: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, at)
+    }
+
+    fn allocate(&self, _: Site, len: u64) -> io::Result<()> {
+        let allocated = rustix::io::retry_on_intr(|| rustix::fs::fallocate(&self.0, FallocateFlags::empty(), 0, len));
+        allocated.map_err(|error| match error {
+            Errno::OPNOTSUPP | Errno::NOSYS => io::ErrorKind::Unsupported.into(),
+            other => other.into(),
+        })
     }
 
     fn sync_data(&self, _: Site) -> io::Result<()> {

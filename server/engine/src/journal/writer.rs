@@ -16,7 +16,9 @@ use super::{
 use crate::frame_log::LogError;
 
 /// Zeros are written in pieces of this size.
-const FILL_BYTES: usize = 1 << 20;
+const FILL_BYTES: usize = 256 << 10;
+/// Frames from this size on are written where no zeros have been.
+const LARGE_BYTES: u64 = 64 << 10;
 
 pub(super) struct Writer {
     shared: Arc<Mutex<Shared>>,
@@ -24,11 +26,20 @@ pub(super) struct Writer {
     dir: PathBuf,
     options: JournalOptions,
     buffer: Vec<u8>,
+    /// Up to here the active segment has been written once: overwriting it is all that a sync has to make durable.
+    written_to: u64,
+}
+
+/// A file for a new segment.
+struct Next {
+    path: PathBuf,
+    /// Up to here it has been written once.
+    written_to: u64,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Mutex<Shared>>, fs: Arc<dyn Fs>, dir: PathBuf, options: JournalOptions) -> Self {
-        Self { shared, fs, dir, options, buffer: Vec::new() }
+        Self { shared, fs, dir, options, buffer: Vec::new(), written_to: u64::MAX }
     }
 
     /// Syncs what is there, and writes an empty frame behind it. A process that was killed may have left the last
@@ -64,6 +75,7 @@ impl Writer {
         let header = Header { len: len as u32, generation, commit, prev: newest, prev_hash: newest_hash, crc: 0 };
         self.buffer.clear();
         let crc = frame::write_frame(&mut self.buffer, header, parts);
+        self.zeros_ahead(&*file, at + self.buffer.len() as u64)?;
         self.write([Site::WriteFrame, Site::SyncFrame], &*file, at)?;
         let mut shared = lock(&self.shared);
         let place = Place { generation, at, len: len as u32, crc, prev: newest, prev_hash: newest_hash };
@@ -74,6 +86,22 @@ impl Writer {
         (shared.newest, shared.newest_hash) = (commit, crc);
         shared.active = Some((generation, at + self.buffer.len() as u64));
         Ok(CommitNo(commit))
+    }
+
+    /// Before the first write to a place in a file, a sync also has to make durable that something is there. Small frames
+    /// share that: zeros are written ahead of them, and are durable with the first. A large frame pays for itself.
+    fn zeros_ahead(&mut self, file: &dyn FsFile, end: u64) -> Result<(), LogError> {
+        if end <= self.written_to {
+            return Ok(());
+        }
+        let is_large = self.buffer.len() as u64 >= LARGE_BYTES;
+        let ahead = if is_large { 0 } else { (FILL_BYTES as u64).min(self.options.segment_bytes.saturating_sub(end)) };
+        self.written_to = end + ahead;
+        if ahead == 0 {
+            return Ok(());
+        }
+        let zeros = vec![0; ahead as usize];
+        file.write_all_at(Site::WriteZerosAhead, &zeros, end).map_err(|error| self.stop("journal write", &error))
     }
 
     fn check(&self, prev: CommitNo) -> Result<(u64, u32), LogError> {
@@ -130,8 +158,8 @@ impl Writer {
         self.write([Site::WriteSeal, Site::SyncSeal], file, end)
     }
 
-    /// A file for the next segment: a spare, or a new one filled with zeros.
-    fn next_segment(&mut self, reserve: bool) -> Result<PathBuf, LogError> {
+    /// A file for the next segment: a spare, or a new one.
+    fn next_segment(&mut self, reserve: bool) -> Result<Next, LogError> {
         let (spare, used) = {
             let mut shared = lock(&self.shared);
             let used = shared.files() * self.options.segment_bytes;
@@ -145,10 +173,10 @@ impl Writer {
                 .sync_dir(Site::SyncDirRetired, &self.dir)
                 .map_err(|error| self.stop("sync of the directory", &error))?;
         }
-        Ok(spare)
+        Ok(Next { path: spare, written_to: u64::MAX })
     }
 
-    fn new_segment(&self, used: u64, reserve: bool) -> Result<PathBuf, LogError> {
+    fn new_segment(&self, used: u64, reserve: bool) -> Result<Next, LogError> {
         let extra = if reserve { RESERVE_SEGMENTS * self.options.segment_bytes } else { 0 };
         let wanted = used + self.options.segment_bytes;
         let is_over = self.options.disk_limit.is_some_and(|limit| wanted > limit.saturating_add(extra));
@@ -157,20 +185,31 @@ impl Writer {
         if is_over || disk_free < self.options.segment_bytes + kept_free { Err(LogError::Full) } else { self.fill() }
     }
 
-    /// Zero-filled, not only preallocated: else each sync would write metadata too.
-    fn fill(&self) -> Result<PathBuf, LogError> {
+    fn fill(&self) -> Result<Next, LogError> {
         let path = self.dir.join("new.seg");
-        let filled = self.fill_file(&path);
-        if let Err(error) = filled {
-            let _ = self.fs.remove(Site::RemoveFill, &path);
-            let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-            return Err(if is_full { LogError::Full } else { self.stop("filling a segment", &error) });
+        match self.fill_file(&path) {
+            Ok(written_to) => Ok(Next { path, written_to }),
+            Err(error) => {
+                let _ = self.fs.remove(Site::RemoveFill, &path);
+                let is_full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+                Err(if is_full { LogError::Full } else { self.stop("filling a segment", &error) })
+            }
         }
-        Ok(path)
     }
 
-    fn fill_file(&self, path: &Path) -> std::io::Result<()> {
+    /// Takes the whole segment's blocks, so that the disk is never full in the middle of it; up to where it is written.
+    fn fill_file(&self, path: &Path) -> std::io::Result<u64> {
         let file = self.fs.open(Site::CreateFill, path, OpenMode::Create)?;
+        let written_to = match file.allocate(Site::Allocate, self.options.segment_bytes) {
+            Ok(()) => 0,
+            Err(error) if error.kind() == ErrorKind::Unsupported => self.write_zeros(&*file)?,
+            Err(error) => return Err(error),
+        };
+        file.sync_all(Site::SyncFill)?;
+        Ok(written_to)
+    }
+
+    fn write_zeros(&self, file: &dyn FsFile) -> std::io::Result<u64> {
         let zeros = vec![0; FILL_BYTES.min(usize::try_from(self.options.segment_bytes).unwrap_or(FILL_BYTES))];
         let mut at = 0;
         while at < self.options.segment_bytes {
@@ -178,11 +217,11 @@ impl Writer {
             file.write_all_at(Site::WriteFill, &zeros[..len as usize], at)?;
             at += len;
         }
-        file.sync_all(Site::SyncFill)
+        Ok(at)
     }
 
     /// Gives the file a generation of its own, so that frames of its earlier lives are never taken for valid.
-    fn activate(&mut self, from: &Path) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
+    fn activate(&mut self, next: &Next) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
         let generation = {
             let shared = lock(&self.shared);
             let last = shared.segments.keys().next_back().copied().unwrap_or(0);
@@ -190,7 +229,8 @@ impl Writer {
         };
         let path = self.dir.join(segment_name(generation));
         let file =
-            self.begin_file(from, &path, generation).map_err(|error| self.stop("beginning a segment", &error))?;
+            self.begin_file(&next.path, &path, generation).map_err(|error| self.stop("beginning a segment", &error))?;
+        self.written_to = next.written_to;
         let retired = {
             let mut shared = lock(&self.shared);
             let segment = Segment { file: file.clone(), path, live: 0 };

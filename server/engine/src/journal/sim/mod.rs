@@ -371,6 +371,10 @@ impl FsFile for SimFile {
         self.state().write(site, self.file, at, bytes)
     }
 
+    fn allocate(&self, site: Site, len: u64) -> io::Result<()> {
+        self.state().write(site, self.file, 0, &vec![0; usize::try_from(len).unwrap_or(0)])
+    }
+
     fn sync_data(&self, site: Site) -> io::Result<()> {
         self.state().sync(site, self.file)
     }
