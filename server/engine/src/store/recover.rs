@@ -42,7 +42,10 @@ pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -
         None => (false, CommitNo(0)),
     };
     let mut after = None;
-    if let (Some((meta, found)), Ok(includes)) = (kept, image_includes(frames, hint).await) {
+    let reach = image_reach(frames, hint).await.ok();
+    // Behind a copy that is older than both images, frames may be gone.
+    let kept = kept.zip(reach).filter(|((meta, _), (_, floor))| meta.includes >= *floor);
+    if let Some(((meta, found), (includes, _))) = kept {
         (writer.image, writer.image_includes) = (hint, includes);
         after = Some((meta.includes, meta.hash));
         state = found;
@@ -97,9 +100,19 @@ async fn open_sled(frames: &dyn FrameLog, dir: Option<PathBuf>) -> (Option<SledS
     }
 }
 
-async fn image_includes(frames: &dyn FrameLog, image: CommitNo) -> Result<CommitNo, StoreError> {
-    match understand(image, &frames.get(image).await?.body)?.kind {
-        Kind::Image(end) => Ok(end.includes),
+/// The last commit that an image includes, and the last one that the image before it includes: behind that no frame is
+/// gone.
+async fn image_reach(frames: &dyn FrameLog, image: CommitNo) -> Result<(CommitNo, CommitNo), StoreError> {
+    let (includes, before) = image_end(frames, image).await?;
+    let floor = if before == CommitNo(0) { before } else { image_end(frames, before).await?.0 };
+    Ok((includes, floor))
+}
+
+/// The last commit that an image includes, and the image before it.
+async fn image_end(frames: &dyn FrameLog, image: CommitNo) -> Result<(CommitNo, CommitNo), StoreError> {
+    let body = understand(image, &frames.get(image).await?.body)?;
+    match body.kind {
+        Kind::Image(end) => Ok((end.includes, body.image)),
         _ => Err(malformed(image, Malformed("not the end of a state image"))),
     }
 }
