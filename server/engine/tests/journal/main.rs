@@ -1,0 +1,7 @@
+//! The journal under the store, over a file system that crashes and fails.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod recorder;
+mod workload;
