@@ -16,6 +16,8 @@ const UNCONFIRMED_BATCHES_MAX: usize = 64;
 const ACKS_IN_FLIGHT_MAX: usize = 16;
 /// How long after its load a scenario may take to come to its end.
 const SETTLING: Duration = Duration::from_secs(60);
+/// How often a limited rate sends what is due.
+const PACE: Duration = Duration::from_micros(250);
 /// Longer latencies count as this.
 const LATENCY_MAX_US: u64 = 600_000_000;
 
@@ -80,6 +82,7 @@ async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<O
     let publisher = target.client.publisher_with(Destination::Topic(target.topic.clone()), options);
     let (confirms, receiver) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
     let counting = tokio::spawn(count(receiver, target.queues));
+    let mut ticks = rate.map(|_| pace());
     let mut sent = 0_usize;
     while start.elapsed() < target.duration {
         let due = rate.map_or(BATCH_MESSAGES, |rate| {
@@ -87,7 +90,9 @@ async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<O
             due.saturating_sub(sent).min(BATCH_MESSAGES)
         });
         if due == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            if let Some(ticks) = &mut ticks {
+                ticks.recv().await;
+            }
             continue;
         }
         let batch = (0..due).map(|_| target.message(start)).collect();
@@ -102,6 +107,17 @@ async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<O
     let outcome = counting.await.map_err(|e| Failure::other(e.to_string()))??;
     publisher.finish().await?;
     outcome.ended(start)
+}
+
+/// Ticks every [`PACE`], so that a rate is even: the runtime's own timer is too coarse. Ends with its receiver.
+fn pace() -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        while !matches!(sender.try_send(()), Err(mpsc::error::TrySendError::Closed(()))) {
+            std::thread::sleep(PACE);
+        }
+    });
+    receiver
 }
 
 async fn count(mut confirms: mpsc::Receiver<(Confirm, Instant, usize)>, queues: i32) -> Result<Outcome, Failure> {
