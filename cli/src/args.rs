@@ -123,7 +123,8 @@ pub enum Command {
     #[command(after_help = "Examples:
   ferrymq bench --url http://127.0.0.1:7171
   ferrymq bench --seconds 60 --json
-  ferrymq bench --dir /mnt/fast")]
+  ferrymq bench --dir /mnt/fast
+  ferrymq bench --space --backlog 1GiB")]
     Bench(BenchArgs),
     /// The server that `bench` compares with.
     #[command(hide = true)]
@@ -402,6 +403,12 @@ pub struct BenchArgs {
     /// How long in all; with --only, as long as the whole would take divided by its measurements, for each.
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
+    /// Measure memory, disk and restart with a large backlog instead. Takes some minutes.
+    #[arg(long, conflicts_with_all = ["only", "payload", "seconds"])]
+    pub space: bool,
+    /// How large a backlog --space makes, such as 5GiB.
+    #[arg(long, default_value = "5GiB", value_parser = crate::values::bytes, requires = "space")]
+    pub backlog: u64,
     /// Measure only the scenarios whose name contains this, such as `stream` or `through`.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,

@@ -192,7 +192,7 @@ async fn consume(
 
 type Acked = Result<Result<Vec<SettleStatus>, ferrymq_client::Error>, tokio::task::JoinError>;
 
-fn settled(done: Option<Acked>) -> Result<(), Failure> {
+pub fn settled(done: Option<Acked>) -> Result<(), Failure> {
     let Some(done) = done else { return Ok(()) };
     let statuses = done.map_err(|e| Failure::other(e.to_string()))??;
     match statuses.iter().find(|status| **status != SettleStatus::Ok) {

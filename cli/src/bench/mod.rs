@@ -5,6 +5,7 @@ pub mod noop;
 mod process;
 mod raw;
 mod report;
+mod space;
 
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 8);
 
 /// Measures the broker at `url`, or one of its own.
 pub async fn run(args: BenchArgs, url: Option<&str>, as_json: bool) -> Result<(), Failure> {
+    if args.space {
+        return space::run(&args, as_json).await;
+    }
     let slice = args.seconds / MEASUREMENTS as f64;
     let slice = Duration::try_from_secs_f64(slice).map_err(|_| Failure::usage("--seconds must not be negative"))?;
     let mut report = Report::new(args.payload.map_or(PAYLOADS.to_vec(), |bytes| vec![bytes as usize]));

@@ -28,6 +28,8 @@ impl Server {
     /// A broker of this same program, with its data under `dir`.
     pub async fn broker(dir: &Path) -> Result<Self, Failure> {
         let port_file = dir.join("port");
+        // The port of an earlier start must not be taken for this one's.
+        let _ = std::fs::remove_file(&port_file);
         let mut command = ours()?;
         command.args(["serve", "--listen", "127.0.0.1:0", "--port-file"]).arg(&port_file);
         command.arg("--data").arg(dir.join("data"));
@@ -44,6 +46,14 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Err(Failure::unavailable("the broker to measure was not ready in time"))
+    }
+
+    /// Ends it with SIGKILL.
+    pub async fn kill(&mut self) -> Result<(), Failure> {
+        match &mut self.child {
+            Some(child) => Ok(child.kill().await?),
+            None => Err(Failure::usage("only a broker that was started here is killed")),
+        }
     }
 
     /// The server that does nothing.
