@@ -25,6 +25,19 @@ enum Task {
     Test,
     /// Licences, bans and sources of the dependencies, against deny.toml.
     Dependencies,
+    /// Builds a release and measures it: rates and latencies beside the raw disk and a server that does nothing, then
+    /// memory, disk and restart with a backlog. Takes some minutes; nothing else should run meanwhile.
+    Bench {
+        /// How long the rates are measured, in seconds.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// How large the backlog is.
+        #[arg(long, default_value = "5GiB")]
+        backlog: String,
+        /// Print JSON, one value for each part.
+        #[arg(long)]
+        json: bool,
+    },
     /// Kills the broker with SIGKILL under load, again and again, and checks that nothing is lost or comes back.
     Torture {
         /// How many times to kill it.
@@ -48,9 +61,24 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Check => run(".ci/run", &[], &[]),
         Task::Test => run("cargo", &["test", "--workspace"], &[]),
         Task::Dependencies => dependencies::check(),
+        Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
         Task::Torture { cycles } => {
             let arguments = ["test", "-p", "ferrymq-tests", "--test", "torture", "--", "--nocapture"];
             run("cargo", &arguments, &[("TORTURE_CYCLES", cycles.to_string())])
         }
     }
+}
+
+fn bench(seconds: u32, backlog: &str, json: bool) -> Result<(), Failure> {
+    run("cargo", &["build", "--release", "--quiet", "-p", "ferrymq-cli"], &[])?;
+    let seconds = seconds.to_string();
+    // The data goes where the build goes: it is written and removed again.
+    let mut rates = vec!["bench", "--dir", "target", "--seconds", &seconds];
+    let mut space = vec!["bench", "--dir", "target", "--space", "--backlog", backlog];
+    if json {
+        rates.push("--json");
+        space.push("--json");
+    }
+    run("target/release/ferrymq", &rates, &[])?;
+    run("target/release/ferrymq", &space, &[])
 }
