@@ -19,7 +19,12 @@ use futures::executor::block_on;
 const LOG: LogId = LogId(20);
 
 fn options() -> StoreOptions {
-    StoreOptions { state_dir: None, cache_bytes_max: 4_096, checkpoint_every_bytes: 20_000 }
+    StoreOptions {
+        cache_bytes_max: 4_096,
+        checkpoint_every_bytes: 20_000,
+        stretch_bytes: 8_000,
+        ..StoreOptions::default()
+    }
 }
 
 fn small() -> JournalOptions {

@@ -14,11 +14,18 @@ use ferrymq_engine::memory::{Fault, MemoryLog};
 use ferrymq_engine::store::{Op, SETTLE_LOG, Store, StoreError, StoreOptions, queue_key};
 
 fn with_state(dir: &Path) -> StoreOptions {
-    StoreOptions { state_dir: Some(dir.to_owned()), checkpoint_every_bytes: u64::MAX, ..StoreOptions::default() }
+    StoreOptions { state_dir: Some(dir.to_owned()), ..without_state() }
 }
 
+/// Most of the index is in pages.
 fn without_state() -> StoreOptions {
-    StoreOptions { checkpoint_every_bytes: u64::MAX, ..StoreOptions::default() }
+    StoreOptions {
+        checkpoint_every_bytes: u64::MAX,
+        index_bytes_max: 400,
+        index_page_batches: 3,
+        stretch_bytes: 2_000,
+        ..StoreOptions::default()
+    }
 }
 
 /// The ops of the commit number `at` of a small history that uses all of them.

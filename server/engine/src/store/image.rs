@@ -4,7 +4,6 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use ferrymq_core::CommitNo;
 
 use super::items::{self, Item};
@@ -47,6 +46,7 @@ impl Store {
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         let inner = &*self.inner;
         let mut sled = inner.imaging.lock().await;
+        inner.write_trimmed().await?;
         let (passed, taken) = inner.write_image().await?;
         *sled = keep_in_sled(sled.take(), taken).await;
         inner.give_up(passed);
@@ -59,11 +59,16 @@ impl Store {
         if !due || self.inner.image_due.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.beside(self.clone().checkpoint_due()).await;
+    }
+
+    /// Does `work` beside the commits, or here where no runtime could go on with it.
+    pub(super) async fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => {
-                runtime.spawn(self.clone().checkpoint_due());
+                runtime.spawn(work);
             }
-            Err(_) => Box::pin(self.clone().checkpoint_due()).await,
+            Err(_) => Box::pin(work).await,
         }
     }
 
@@ -92,7 +97,7 @@ impl Inner {
         if space.free_bytes >= ROOM_MIN_BYTES {
             return false;
         }
-        let freed = writer.live_at_image.saturating_sub(self.state().live_bytes);
+        let freed = writer.live_at_image.saturating_sub(self.state().ledger.live_bytes);
         writer.since_image >= PRESSED_EVERY_BYTES || (freed > 0 && freed >= space.used_bytes / 8)
     }
 
@@ -106,11 +111,11 @@ impl Inner {
         let Meta { includes, hash, digest } = taken.meta;
         let mut slices = Vec::new();
         for slice in items::slices(&taken.items, SLICE_BYTES) {
-            let mut writer = self.writer.lock().await;
+            let mut writer = self.writer().await;
             let parts = op::encode_slice(writer.image, slice);
             slices.push(self.append_own(&mut writer, parts).await?);
         }
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         let end = ImageEnd { includes, hash, digest, slices };
         let parts = op::encode_image(writer.image, &end);
         let image = self.append_own(&mut writer, parts).await?;
@@ -121,29 +126,24 @@ impl Inner {
 
     /// The state as it is now. The writer is held, so that the newest frame's effects are in it.
     async fn take(&self) -> Taken {
-        let mut writer = self.writer.lock().await;
+        let mut writer = self.writer().await;
         writer.since_image = 0;
         let state = self.state();
-        writer.live_at_image = state.live_bytes;
+        writer.live_at_image = state.ledger.live_bytes;
         let items = state.items();
         Taken { meta: Meta { includes: writer.newest, hash: 0, digest: items::digest(&items) }, items }
     }
 
-    /// Appends a frame that changes no log.
-    pub(super) async fn append_own(&self, writer: &mut Writer, parts: Vec<Bytes>) -> Result<CommitNo, StoreError> {
-        let (commit, written) = self.append(writer, parts, true).await?;
-        self.state_mut().note_frame(commit, written);
-        Ok(commit)
-    }
-
-    /// Gives up the frames up to `passed` that hold nothing live.
+    /// Gives up the stretches of frames up to `passed` that hold nothing live.
     fn give_up(&self, passed: CommitNo) {
         let (dead, oldest) = {
             let mut state = self.state_mut();
-            (state.give_up(passed), state.frames.first_key_value().map(|(commit, _)| *commit))
+            (state.ledger.give_up(passed), state.ledger.stretches.first_key_value().map(|(start, _)| *start))
         };
         let below = oldest.unwrap_or(passed).min(passed);
         self.frames.drop_below(below);
-        dead.into_iter().filter(|commit| *commit >= below).for_each(|commit| self.frames.drop_commit(commit));
+        for commit in dead.into_iter().flat_map(|range| range.start.max(below).0..range.end.0) {
+            self.frames.drop_commit(CommitNo(commit));
+        }
     }
 }

@@ -6,9 +6,10 @@
 //! | `k` key | the value |
 //! | `c` queue, log (u64, big-endian) | the cursor's page |
 //! | `l` log | first offset, end (varints) |
-//! | `i` log, page (u64, big-endian) | batches that begin in 512 offsets: base, count, order, frame, at, len, CRC (varints) |
-//! | `f` page | frames that are kept (varints) |
-//! | `s` frame | bytes written in the stretch that begins there (varint) |
+//! | `i` log, first offset (u64, big-endian) | an index page: see [`PageRef`] (varints) |
+//! | `n` log, part | the newest batches that begin in 512 offsets |
+//! | `e` queue | the commit in which the queue ended (varint) |
+//! | `s` frame | bytes and number of the frames in the stretch that begins there (varints) |
 
 use std::collections::BTreeMap;
 
@@ -17,13 +18,14 @@ use ferrymq_core::codec::{self, Malformed};
 use ferrymq_core::cursor::Cursor;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
+use super::entry::{self, Entry};
+use super::ledger::Stretch;
+use super::log_index::PageRef;
 use super::op::Place;
-use super::state::{Entry, State};
+use super::state::State;
 
-/// Offsets in one page of the index.
-const PAGE_OFFSETS: u64 = 512;
-/// Commit numbers in one page of frames.
-const PAGE_FRAMES: u64 = 1024;
+/// Offsets whose newest batches are one item.
+const PART_OFFSETS: u64 = 512;
 
 /// One key and its value.
 pub(super) type Item = (Bytes, Bytes);
@@ -52,34 +54,37 @@ impl State {
         }
         for (log, state) in &self.logs {
             items.push((key(b'l', &[log.0]), varints(&[state.first, state.end])));
-            for (page, bytes) in pages(&state.entries) {
-                items.push((key(b'i', &[log.0, page]), Bytes::from(bytes)));
+            for (from, page) in &state.pages {
+                items.push((key(b'i', &[log.0, *from]), page_item(page)));
+            }
+            for (part, batches) in parts(&state.newest) {
+                items.push((key(b'n', &[log.0, part]), Bytes::from(entry::encode(batches))));
             }
         }
-        let mut frames: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-        for frame in self.frames.keys() {
-            codec::put_varint(frames.entry(frame.0 / PAGE_FRAMES).or_default(), frame.0);
+        for (queue, commit) in &self.ended {
+            items.push((key(b'e', &[queue.0]), varints(&[commit.0])));
         }
-        items.extend(frames.into_iter().map(|(page, bytes)| (key(b'f', &[page]), Bytes::from(bytes))));
-        items.extend(self.stretches.iter().map(|(frame, written)| (key(b's', &[frame.0]), varints(&[*written]))));
+        for (frame, stretch) in &self.ledger.stretches {
+            items.push((key(b's', &[frame.0]), varints(&[stretch.written, stretch.frames])));
+        }
         items.sort();
         items
     }
 
     /// The state that these items are.
-    pub(super) fn from_items(applied: CommitNo, items: Vec<Item>) -> Result<Self, Malformed> {
-        let mut state = Self { applied, ..Self::default() };
-        let (batches, rest): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|(key, _)| key.starts_with(b"i"));
-        for (key, value) in rest {
-            state.take_item(&key, &value)?;
-        }
-        for (key, value) in batches {
-            state.take_page(&key, &value)?;
+    pub(super) fn from_items(applied: CommitNo, stretch_bytes: u64, items: Vec<Item>) -> Result<Self, Malformed> {
+        let mut state = Self { applied, ..Self::new(stretch_bytes) };
+        // What is accounted for comes after what it is accounted in.
+        let (places, rest): (Vec<Item>, Vec<Item>) =
+            items.into_iter().partition(|(key, _)| key.starts_with(b"i") || key.starts_with(b"n"));
+        for (key, value) in rest.iter().chain(&places) {
+            state.take_item(key, value)?;
         }
         Ok(state)
     }
 
     fn take_item(&mut self, key: &Bytes, mut value: &[u8]) -> Result<(), Malformed> {
+        let value = &mut value;
         match key.first() {
             Some(b'k') => {
                 self.values.insert(key.slice(1..), Bytes::copy_from_slice(value));
@@ -91,27 +96,30 @@ impl State {
             Some(b'l') => {
                 let [log] = numbers(key)?;
                 let state = self.logs.entry(LogId(log)).or_default();
-                (state.first, state.end) = (codec::take_varint(&mut value)?, codec::take_varint(&mut value)?);
+                (state.first, state.end) = (codec::take_varint(value)?, codec::take_varint(value)?);
             }
-            Some(b'f') => {
-                while !value.is_empty() {
-                    self.frames.insert(CommitNo(codec::take_varint(&mut value)?), 0);
-                }
+            Some(b'i') => {
+                let [log, from] = numbers(key)?;
+                let page = take_page(value)?;
+                self.on_log(LogId(log), |log, ledger| log.adopt(from, page, ledger));
+            }
+            Some(b'n') => {
+                let [log, _] = numbers(key)?;
+                let batches = entry::decode(value)?;
+                self.on_log(LogId(log), |log, ledger| {
+                    batches.into_iter().for_each(|(base, entry)| log.put(base, Some(entry), ledger));
+                });
+            }
+            Some(b'e') => {
+                let [queue] = numbers(key)?;
+                self.ended.insert(QueueId(queue), CommitNo(codec::take_varint(value)?));
             }
             Some(b's') => {
                 let [frame] = numbers(key)?;
-                self.stretches.insert(CommitNo(frame), codec::take_varint(&mut value)?);
+                let (written, frames) = (codec::take_varint(value)?, codec::take_varint(value)?);
+                self.ledger.stretches.insert(CommitNo(frame), Stretch { written, frames, live: 0 });
             }
             _ => return Err(Malformed("an item of the state is of an unknown kind")),
-        }
-        Ok(())
-    }
-
-    fn take_page(&mut self, key: &[u8], mut value: &[u8]) -> Result<(), Malformed> {
-        let [log, _] = numbers(key)?;
-        while !value.is_empty() {
-            let (base, entry) = take_entry(&mut value)?;
-            self.put(LogId(log), base, Some(entry));
         }
         Ok(())
     }
@@ -124,7 +132,7 @@ impl State {
 
 /// The digest of items. FNV-1a, as it is the same everywhere and for good.
 pub(super) fn digest(items: &[Item]) -> u64 {
-    let lasting = items.iter().filter(|(key, _)| !key.starts_with(b"f") && !key.starts_with(b"s"));
+    let lasting = items.iter().filter(|(key, _)| !key.starts_with(b"s"));
     lasting.fold(0xcbf2_9ce4_8422_2325, |digest, (key, value)| {
         let sums = [crc32c::crc32c(key), crc32c::crc32c(value), key.len() as u32, value.len() as u32];
         sums.iter()
@@ -133,27 +141,33 @@ pub(super) fn digest(items: &[Item]) -> u64 {
     })
 }
 
-fn pages(entries: &BTreeMap<Offset, Entry>) -> BTreeMap<u64, Vec<u8>> {
-    let mut pages: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-    for (base, Entry { count, order, place }) in entries {
-        let page = pages.entry(base / PAGE_OFFSETS).or_default();
-        let place = [place.frame.0, place.at.into(), place.len.into(), place.crc.into()];
-        for number in [*base, (*count).into(), order.0].into_iter().chain(place) {
-            codec::put_varint(page, number);
-        }
+fn parts(newest: &BTreeMap<Offset, Entry>) -> BTreeMap<u64, Vec<(&Offset, &Entry)>> {
+    let mut parts: BTreeMap<u64, Vec<_>> = BTreeMap::new();
+    for batch in newest {
+        parts.entry(batch.0 / PART_OFFSETS).or_default().push(batch);
     }
-    pages
+    parts
 }
 
-fn take_entry(input: &mut &[u8]) -> Result<(Offset, Entry), Malformed> {
+fn page_item(page: &PageRef) -> Bytes {
+    let Place { frame, at, len, crc } = page.place;
+    let mut out = vec![page.upto, frame.0, at.into(), len.into(), crc.into(), page.batches.into(), page.bytes];
+    page.spread.iter().for_each(|(frame, weight)| out.extend([frame.0, *weight]));
+    varints(&out)
+}
+
+fn take_page(input: &mut &[u8]) -> Result<PageRef, Malformed> {
     let mut number = || codec::take_varint(input);
     let narrow = |value: u64| u32::try_from(value).map_err(|_| Malformed("a place is beyond 32 bits"));
-    let base = number()?;
-    let (count, order) = (narrow(number()?)?, CommitNo(number()?));
-    base.checked_add(count.into()).ok_or(Malformed("an offset is beyond 64 bits"))?;
+    let upto = number()?;
     let place =
         Place { frame: CommitNo(number()?), at: narrow(number()?)?, len: narrow(number()?)?, crc: narrow(number()?)? };
-    Ok((base, Entry { count, order, place }))
+    let (batches, bytes) = (narrow(number()?)?, number()?);
+    let mut spread = Vec::new();
+    while !input.is_empty() {
+        spread.push((CommitNo(codec::take_varint(input)?), codec::take_varint(input)?));
+    }
+    Ok(PageRef { upto, place, batches, bytes, spread: spread.into() })
 }
 
 /// The numbers behind a key's tag.
@@ -200,11 +214,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_items_never_panic(slice in prop::collection::vec(any::<u8>(), 0..100), tag in 0usize..6) {
+        fn random_items_never_panic(slice in prop::collection::vec(any::<u8>(), 0..100), tag in 0usize..7) {
             let mut items = Vec::new();
             let _ = take_items(&slice, &mut items);
-            items.push((key(b"kclifs"[tag], &[1, 2]), Bytes::from(slice)));
-            let _ = State::from_items(CommitNo(1), items);
+            items.push((key(b'l', &[1]), varints(&[0, 9])));
+            items.push((key(b"kcliens"[tag], &[1, 2][..2 - usize::from(tag % 2 == 0)]), Bytes::from(slice)));
+            let _ = State::from_items(CommitNo(1), 9, items);
         }
     }
 }

@@ -4,11 +4,17 @@
 //! as a state image now and then, and is made anew from the newest image and the frames after it. See
 //! `docs/storage-format.md`.
 
+mod append;
 mod cache;
 mod clean;
+mod entry;
 mod image;
+mod index_frames;
 mod items;
+mod ledger;
+mod log_index;
 mod op;
+mod pages;
 mod read;
 mod recover;
 mod sled_state;
@@ -25,7 +31,10 @@ use ferrymq_core::settle::{self, SettleRecord};
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
 use crate::frame_log::{FrameLog, LogError, Space};
+use append::Unfinished;
 use cache::Cache;
+use log_index::LogState;
+use pages::PageCache;
 use sled_state::SledState;
 use state::State;
 
@@ -54,11 +63,28 @@ pub struct StoreOptions {
     pub cache_bytes_max: usize,
     /// A state image is written after so many bytes of frames.
     pub checkpoint_every_bytes: u64,
+    /// The newest part of the index is in memory, up to about so many bytes; what is beyond goes into index frames.
+    pub index_bytes_max: usize,
+    /// Most bytes of index pages kept in memory after they were read.
+    pub index_cache_bytes_max: usize,
+    /// Most batches in one index page.
+    pub index_page_batches: usize,
+    /// Frames are accounted for, and given up, in stretches of about so many bytes: about half of what the frame log frees
+    /// at once, as a smaller one could be live while all around it is dead.
+    pub stretch_bytes: u64,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { state_dir: None, cache_bytes_max: 64 << 20, checkpoint_every_bytes: 64 << 20 }
+        Self {
+            state_dir: None,
+            cache_bytes_max: 64 << 20,
+            checkpoint_every_bytes: 64 << 20,
+            index_bytes_max: 8 << 20,
+            index_cache_bytes_max: 8 << 20,
+            index_page_batches: 512,
+            stretch_bytes: 8 << 20,
+        }
     }
 }
 
@@ -130,8 +156,16 @@ pub struct StoreStats {
     pub live_bytes: u64,
     /// Frames that are kept.
     pub frames: u64,
-    /// Batches in the index.
+    /// Batches in the index (of pages also those that were trimmed or replaced since).
     pub batches: u64,
+    /// Pages of the index that lie in index frames.
+    pub index_pages: u64,
+    /// Index frames written since it was opened.
+    pub index_frames: u64,
+    /// Bytes that the index takes in memory, about: its newest part and the references to its pages.
+    pub index_bytes: u64,
+    /// Bytes of index pages in memory.
+    pub index_cache_bytes: u64,
     /// Bytes in the cache.
     pub cache_bytes: u64,
     /// Batches that were read from the cache.
@@ -145,6 +179,7 @@ struct Counters {
     commits: AtomicU64,
     checkpoints: AtomicU64,
     copied_bytes: AtomicU64,
+    index_frames: AtomicU64,
     cache_hits: AtomicU64,
     cache_misses: AtomicU64,
 }
@@ -161,6 +196,10 @@ struct Writer {
     since_image: u64,
     /// Bytes of batches that lived then.
     live_at_image: u64,
+    /// Bytes of the index's newest part that are too many.
+    index_due_bytes: u64,
+    /// An append whose caller did not wait for its end.
+    unfinished: Option<Unfinished>,
 }
 
 struct Inner {
@@ -168,10 +207,12 @@ struct Inner {
     options: StoreOptions,
     state: RwLock<State>,
     cache: Mutex<Cache>,
+    pages: Mutex<PageCache>,
     writer: tokio::sync::Mutex<Writer>,
     /// The state directory. Held while a state image is written: one at a time.
     imaging: tokio::sync::Mutex<Option<SledState>>,
     image_due: AtomicBool,
+    paging_due: AtomicBool,
     counters: Counters,
     unclean: bool,
 }
@@ -188,13 +229,15 @@ impl Store {
     /// # Errors
     /// If frames cannot be read, are damaged or do not follow each other.
     pub async fn open(frames: Arc<dyn FrameLog>, options: StoreOptions) -> Result<Self, StoreError> {
-        let found = recover::recover(&*frames, options.state_dir.clone()).await?;
+        let found = recover::recover(&*frames, &options).await?;
         let inner = Inner {
             cache: Mutex::new(Cache::new(options.cache_bytes_max)),
+            pages: Mutex::new(PageCache::new(options.index_cache_bytes_max)),
             state: RwLock::new(found.state),
             writer: tokio::sync::Mutex::new(found.writer),
             imaging: tokio::sync::Mutex::new(found.sled),
             image_due: AtomicBool::new(false),
+            paging_due: AtomicBool::new(false),
             counters: Counters::default(),
             unclean: found.unclean,
             frames,
@@ -205,24 +248,21 @@ impl Store {
 
     /// Writes `ops` as one frame and answers once they are durable and applied. All of them or none.
     ///
-    /// `reserve` commits (settlements, deletes) may use the space kept for them when the log is full. Dropping the
-    /// future before it answers leaves the store unable to write.
+    /// `reserve` commits (settlements, deletes) may use the space kept for them when the log is full. If the
+    /// future is dropped before it answers, the commit may or may not have been made; the next one finishes it first.
     ///
     /// # Errors
     /// [`LogError::Full`] and what is refused leave the store as it was; after any other failure it writes no more.
     pub async fn commit(&self, ops: Vec<Op>, reserve: bool) -> Result<CommitNo, StoreError> {
         let inner = &*self.inner;
-        let mut writer = inner.writer.lock().await;
+        let mut writer = inner.writer().await;
         let settles = inner.check(&ops)?;
-        let parts = op::encode(writer.image, &ops, |log, base| inner.order_of(log, base));
-        let changes = op::changes(&parts).map_err(|what| StoreError::Refused(what.0))?;
-        let (commit, written) = inner.append(&mut writer, parts, reserve).await?;
-        inner.keep(commit, &ops);
-        inner.state_mut().apply(commit, &changes, &settles, written);
+        let commit = inner.commit_ops(&mut writer, ops, settles, reserve).await?;
         inner.counters.commits.fetch_add(1, Ordering::Relaxed);
-        let due = inner.is_due(&writer);
+        let (image_due, paging_due) = (inner.is_due(&writer), inner.is_paging_due(&writer));
         drop(writer);
-        self.checkpoint_if_due(due).await;
+        self.page_if_due(paging_due).await;
+        self.checkpoint_if_due(image_due).await;
         Ok(commit)
     }
 
@@ -238,10 +278,10 @@ impl Store {
         self.inner.state().logs.get(&log).map_or(0, |state| state.first)
     }
 
-    /// Bytes of a log's batches that are kept.
+    /// Bytes of a log's batches that are kept; within one index page an estimate.
     #[must_use]
     pub fn bytes(&self, log: LogId) -> u64 {
-        self.inner.state().logs.get(&log).map_or(0, |state| state.bytes)
+        self.inner.state().logs.get(&log).map_or(0, LogState::bytes)
     }
 
     /// The newest commit whose effects can be read: nothing earlier is missing.
@@ -295,13 +335,18 @@ impl Store {
     pub fn stats(&self) -> StoreStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (counters, state) = (&self.inner.counters, self.inner.state());
+        let ledger = &state.ledger;
         StoreStats {
             commits: load(&counters.commits),
             checkpoints: load(&counters.checkpoints),
             copied_bytes: load(&counters.copied_bytes),
-            live_bytes: state.live_bytes,
-            frames: state.frames.len() as u64,
-            batches: state.logs.values().map(|log| log.entries.len() as u64).sum(),
+            live_bytes: ledger.live_bytes,
+            frames: ledger.frames(),
+            batches: ledger.newest + ledger.paged,
+            index_pages: ledger.pages,
+            index_frames: load(&counters.index_frames),
+            index_bytes: ledger.newest_bytes() + ledger.reference_bytes(),
+            index_cache_bytes: self.inner.pages().bytes() as u64,
             cache_bytes: self.inner.cache().bytes() as u64,
             cache_hits: load(&counters.cache_hits),
             cache_misses: load(&counters.cache_misses),
@@ -313,7 +358,7 @@ impl Store {
     /// # Errors
     /// If the mark cannot be written.
     pub async fn close(&self) -> Result<(), StoreError> {
-        let mut writer = self.inner.writer.lock().await;
+        let mut writer = self.inner.writer().await;
         let parts = op::encode_clean(writer.image);
         self.inner.append_own(&mut writer, parts).await?;
         Ok(self.inner.frames.close().await?)
@@ -335,6 +380,10 @@ impl Inner {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn pages(&self) -> std::sync::MutexGuard<'_, PageCache> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses what could not be replayed; the settle records among `ops`.
     fn check(&self, ops: &[Op]) -> Result<Vec<SettleRecord>, StoreError> {
         let state = self.state();
@@ -342,6 +391,7 @@ impl Inner {
         let mut settles = Vec::new();
         for op in ops {
             match op {
+                Op::Append { count: 0, .. } => return Err(StoreError::Refused("a batch of no records")),
                 Op::Append { log, base, count, batch } => {
                     let end = ends.entry(*log).or_insert_with(|| state.logs.get(log).map_or(0, |state| state.end));
                     if base != end {
@@ -359,41 +409,5 @@ impl Inner {
             }
         }
         Ok(settles)
-    }
-
-    fn order_of(&self, log: LogId, base: Offset) -> CommitNo {
-        let state = self.state();
-        state.logs.get(&log).and_then(|log| log.entries.get(&base)).map_or(CommitNo(0), |entry| entry.order)
-    }
-
-    /// Appends one frame; its commit number and bytes.
-    async fn append(
-        &self,
-        writer: &mut Writer,
-        parts: Vec<Bytes>,
-        reserve: bool,
-    ) -> Result<(CommitNo, u64), StoreError> {
-        let bytes = parts.iter().map(Bytes::len).sum();
-        let bytes_max = self.frames.limits().commit_bytes_max;
-        if bytes > bytes_max {
-            return Err(StoreError::TooLarge { bytes, bytes_max });
-        }
-        let commit = self.frames.append(writer.newest, parts, reserve).await?;
-        writer.newest = commit;
-        writer.since_image += bytes as u64;
-        Ok((commit, bytes as u64))
-    }
-
-    /// Keeps what was written for those who read it next.
-    fn keep(&self, commit: CommitNo, ops: &[Op]) {
-        let mut cache = self.cache();
-        for op in ops {
-            match op {
-                Op::Append { log, base, batch, .. } if *log != SETTLE_LOG => {
-                    cache.insert(*log, *base, commit, batch.clone());
-                }
-                _ => {}
-            }
-        }
     }
 }

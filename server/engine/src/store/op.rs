@@ -8,6 +8,8 @@ use bytes::{BufMut as _, Bytes};
 use ferrymq_core::codec::{self, Malformed};
 use ferrymq_core::{CommitNo, LogId, Offset};
 
+use super::entry::{self, Entries, Entry};
+
 const VERSION: u8 = 1;
 /// Bytes before the header.
 const PREFIX: usize = 6;
@@ -74,11 +76,44 @@ pub(super) struct Place {
 /// An operation as the state applies it: batches by their place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Change {
-    Append { log: LogId, base: Offset, count: u32, at: u32, len: u32, crc: u32 },
-    Replace { log: LogId, base: Offset, count: u32, order: CommitNo, place: Option<(u32, u32, u32)> },
-    TrimTo { log: LogId, floor: Offset },
-    Put { key: Bytes, value: Bytes },
-    Delete { key: Bytes },
+    Append {
+        log: LogId,
+        base: Offset,
+        count: u32,
+        at: u32,
+        len: u32,
+        crc: u32,
+    },
+    Replace {
+        log: LogId,
+        base: Offset,
+        count: u32,
+        order: CommitNo,
+        /// Frame and bytes of what is replaced: what is accounted for there.
+        old: (CommitNo, u32),
+        place: Option<(u32, u32, u32)>,
+    },
+    TrimTo {
+        log: LogId,
+        floor: Offset,
+    },
+    Put {
+        key: Bytes,
+        value: Bytes,
+    },
+    Delete {
+        key: Bytes,
+    },
+}
+
+/// Index pages for the part of a log that begins in `from..upto`: they take the place of all that said where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reindex {
+    pub log: LogId,
+    pub from: Offset,
+    pub upto: Offset,
+    /// Place in the frame (byte, length, CRC) of each page, and its batches.
+    pub pages: Vec<(u32, u32, u32, Entries)>,
 }
 
 /// What a frame is for.
@@ -92,6 +127,8 @@ pub(super) enum Kind {
     Image(ImageEnd),
     /// The store was closed in order.
     Clean,
+    /// Parts of the index.
+    Pages(Vec<Reindex>),
     /// Empty: the log's own, where a new owner began.
     Epoch,
 }
@@ -117,21 +154,21 @@ pub(super) struct Body {
     pub kind: Kind,
 }
 
-/// The parts of a frame of operations; batches are not copied. `order_of` tells the commit number a replaced batch keeps.
-pub(super) fn encode(image: CommitNo, ops: &[Op], order_of: impl Fn(LogId, Offset) -> CommitNo) -> Vec<Bytes> {
+/// The parts of a frame of operations; batches are not copied. `replaced` tells what is replaced.
+pub(super) fn encode(image: CommitNo, ops: &[Op], replaced: impl Fn(LogId, Offset) -> Entry) -> Vec<Bytes> {
     let mut header = Vec::with_capacity(16 + ops.len() * 24);
     codec::put_varint(&mut header, image.0);
     codec::put_varint(&mut header, ops.len() as u64);
     let mut batches = Vec::new();
     for op in ops {
-        put_op(&mut header, op, &order_of, &mut batches);
+        put_op(&mut header, op, &replaced, &mut batches);
     }
     let mut parts = vec![with_prefix(1, &header)];
     parts.append(&mut batches);
     parts
 }
 
-fn put_op(out: &mut Vec<u8>, op: &Op, order_of: &impl Fn(LogId, Offset) -> CommitNo, batches: &mut Vec<Bytes>) {
+fn put_op(out: &mut Vec<u8>, op: &Op, replaced: &impl Fn(LogId, Offset) -> Entry, batches: &mut Vec<Bytes>) {
     match op {
         Op::Append { log, base, count, batch } => {
             put_batch(out, 1, [log.0, *base, (*count).into()], batch);
@@ -139,10 +176,14 @@ fn put_op(out: &mut Vec<u8>, op: &Op, order_of: &impl Fn(LogId, Offset) -> Commi
         }
         Op::Replace { log, base, count, batch: Some(batch) } => {
             put_batch(out, 2, [log.0, *base, (*count).into()], batch);
-            codec::put_varint(out, order_of(*log, *base).0);
+            let old = replaced(*log, *base);
+            [old.order.0, old.place.frame.0, old.place.len.into()].iter().for_each(|n| codec::put_varint(out, *n));
             batches.push(batch.clone());
         }
-        Op::Replace { log, base, count, batch: None } => put_numbers(out, 3, &[log.0, *base, (*count).into()]),
+        Op::Replace { log, base, count, batch: None } => {
+            let old = replaced(*log, *base).place;
+            put_numbers(out, 3, &[log.0, *base, (*count).into(), old.frame.0, old.len.into()]);
+        }
         Op::TrimTo { log, floor } => put_numbers(out, 4, &[log.0, *floor]),
         Op::Put { key, value } => {
             out.put_u8(5);
@@ -201,6 +242,22 @@ pub(super) fn encode_clean(image: CommitNo) -> Vec<Bytes> {
     vec![with_prefix(4, &header)]
 }
 
+/// The parts of a frame of index pages.
+pub(super) fn encode_pages(image: CommitNo, parts: &[(LogId, Offset, Offset, Vec<Bytes>)]) -> Vec<Bytes> {
+    let mut header = Vec::new();
+    codec::put_varint(&mut header, image.0);
+    codec::put_varint(&mut header, parts.len() as u64);
+    for (log, from, upto, pages) in parts {
+        [log.0, *from, *upto, pages.len() as u64].iter().for_each(|number| codec::put_varint(&mut header, *number));
+        for page in pages {
+            codec::put_varint(&mut header, page.len() as u64);
+            header.put_u32_le(crc32c::crc32c(page));
+        }
+    }
+    let pages = parts.iter().flat_map(|(.., pages)| pages.iter().cloned());
+    std::iter::once(with_prefix(5, &header)).chain(pages).collect()
+}
+
 /// The changes in a frame of operations that was just encoded.
 pub(super) fn changes(parts: &[Bytes]) -> Result<Vec<Change>, Malformed> {
     let Some(head) = parts.first() else { return Err(Malformed("a frame without a header")) };
@@ -233,6 +290,7 @@ pub(super) fn decode(body: &Bytes) -> Result<Body, Malformed> {
         }
         3 => Kind::Image(take_image(&mut header)?),
         4 => Kind::Clean,
+        5 => Kind::Pages(take_pages(&mut header, body.len() - input.len(), body)?),
         _ => return Err(Malformed("the frame is of an unknown kind")),
     };
     if header.is_empty() { Ok(Body { image, kind }) } else { Err(Malformed("the frame's header is too long")) }
@@ -256,6 +314,30 @@ fn take_image(header: &mut &[u8]) -> Result<ImageEnd, Malformed> {
         slices.push(CommitNo(codec::take_varint(header)?));
     }
     Ok(ImageEnd { includes, hash, digest, slices })
+}
+
+/// Index pages that lie from `at` to the end of the body.
+fn take_pages(header: &mut &[u8], mut at: usize, body: &[u8]) -> Result<Vec<Reindex>, Malformed> {
+    let mut parts = Vec::new();
+    for _ in 0..codec::take_varint(header)? {
+        let log = LogId(codec::take_varint(header)?);
+        let (from, upto) = (codec::take_varint(header)?, codec::take_varint(header)?);
+        let mut pages = Vec::new();
+        for _ in 0..codec::take_varint(header)? {
+            pages.push(take_page(header, &mut at, body)?);
+        }
+        parts.push(Reindex { log, from, upto, pages });
+    }
+    if at == body.len() { Ok(parts) } else { Err(Malformed("the frame holds more than its pages")) }
+}
+
+fn take_page(header: &mut &[u8], at: &mut usize, body: &[u8]) -> Result<(u32, u32, u32, Entries), Malformed> {
+    let (start, len, crc) = take_place(header, at, body.len())?;
+    let page = &body[start as usize..start as usize + len as usize];
+    if crc32c::crc32c(page) != crc {
+        return Err(Malformed("an index page is damaged"));
+    }
+    Ok((start, len, crc, entry::decode(page)?))
 }
 
 /// Operations whose batches lie from `at` to `end` of the body.
@@ -282,9 +364,10 @@ fn take_op(header: &mut &[u8], at: &mut usize, end: usize) -> Result<Change, Mal
                 }
                 2 => {
                     let place = Some(take_place(header, at, end)?);
-                    Change::Replace { log, base, count, order: CommitNo(codec::take_varint(header)?), place }
+                    let order = CommitNo(codec::take_varint(header)?);
+                    Change::Replace { log, base, count, order, old: take_old(header)?, place }
                 }
-                _ => Change::Replace { log, base, count, order: CommitNo(0), place: None },
+                _ => Change::Replace { log, base, count, order: CommitNo(0), old: take_old(header)?, place: None },
             }
         }
         4 => Change::TrimTo { log: LogId(codec::take_varint(header)?), floor: codec::take_varint(header)? },
@@ -292,6 +375,10 @@ fn take_op(header: &mut &[u8], at: &mut usize, end: usize) -> Result<Change, Mal
         6 => Change::Delete { key: bytes(header)? },
         _ => return Err(Malformed("an operation is of an unknown kind")),
     })
+}
+
+fn take_old(header: &mut &[u8]) -> Result<(CommitNo, u32), Malformed> {
+    Ok((CommitNo(codec::take_varint(header)?), take_small(header)?))
 }
 
 fn take_place(header: &mut &[u8], at: &mut usize, end: usize) -> Result<(u32, u32, u32), Malformed> {
@@ -347,7 +434,7 @@ mod tests {
     proptest! {
         #[test]
         fn operations_come_back(ops in prop::collection::vec(op(), 0..20)) {
-            let body = Bytes::from(encode(CommitNo(9), &ops, |_, _| CommitNo(3)).concat());
+            let body = Bytes::from(encode(CommitNo(9), &ops, |_, _| Entry::gone(3)).concat());
             let decoded = decode(&body).unwrap();
             prop_assert_eq!(decoded.image, CommitNo(9));
             let Kind::Ops(changes) = decoded.kind else { panic!("kind") };
@@ -355,7 +442,7 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..6, len in 0u8..200) {
+        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..7, len in 0u8..200) {
             for (at, byte) in [VERSION, kind, len, 0, 0, 0].into_iter().enumerate() {
                 if let Some(slot) = bytes.get_mut(at) { *slot = byte; }
             }
@@ -370,6 +457,14 @@ mod tests {
         let decoded = |parts: Vec<Bytes>| decode(&Bytes::from(parts.concat())).unwrap().kind;
         assert_eq!(decoded(encode_image(CommitNo(1), &end)), Kind::Image(end));
         assert_eq!(decoded(encode_clean(CommitNo(1))), Kind::Clean);
+        let list = vec![(7, Entry::gone(2)), (9, Entry::gone(3))];
+        let page = Bytes::from(entry::encode(list.iter().map(|(base, entry)| (base, entry))));
+        let parts = encode_pages(CommitNo(1), &[(LogId(2), 7, 12, vec![page.clone()]), (LogId(3), 0, 9, Vec::new())]);
+        let (at, len) = (parts[0].len() as u32, page.len() as u32);
+        let pages = vec![(at, len, crc32c::crc32c(&page), list)];
+        let whole = Reindex { log: LogId(2), from: 7, upto: 12, pages };
+        let empty = Reindex { log: LogId(3), from: 0, upto: 9, pages: Vec::new() };
+        assert_eq!(decoded(parts), Kind::Pages(vec![whole, empty]));
         let slice = Bytes::from_static(b"part");
         assert_eq!(decoded(encode_slice(CommitNo(1), slice.clone())), Kind::Slice(slice));
     }

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use ferrymq_core::{LogId, Offset};
 
-use super::state::Entry;
+use super::entry::{Entries, Entry};
+use super::log_index::{Loaded, LogState, Missing};
+use super::pages::damaged;
 use super::{Inner, Store, StoreError, StoredBatch};
 use crate::frame_log::LogError;
 
@@ -31,7 +33,7 @@ impl Store {
 
 impl Inner {
     async fn read_once(&self, log: LogId, from: Offset, bytes_max: usize) -> Result<Vec<StoredBatch>, StoreError> {
-        let wanted = self.find(log, from, bytes_max);
+        let wanted = self.find(log, from, bytes_max).await?;
         let mut batches = Vec::with_capacity(wanted.len());
         let mut at = 0;
         while let Some((base, entry, cached)) = wanted.get(at) {
@@ -51,20 +53,30 @@ impl Inner {
         Ok(batches)
     }
 
-    fn find(&self, log: LogId, from: Offset, bytes_max: usize) -> Vec<(Offset, Entry, Option<Bytes>)> {
-        let (state, cache) = (self.state(), self.cache());
-        let mut bytes = 0usize;
-        let mut found = Vec::new();
-        for (base, entry) in state.entries_from(log, from) {
-            if !crate::frame_log::window(&mut bytes, entry.place.len as usize, bytes_max) && !found.is_empty() {
+    async fn find(
+        &self,
+        log: LogId,
+        mut from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<(Offset, Entry, Option<Bytes>)>, StoreError> {
+        let (mut found, mut bytes, mut loaded) = (Entries::new(), 0, Loaded::default());
+        loop {
+            let take = |state: &LogState, loaded: &Loaded| take_from(state, from, (bytes, bytes_max), loaded);
+            let Some((batches, taken, done)) = self.ask(log, &mut loaded, take).await? else { break };
+            found.extend(batches);
+            bytes = taken;
+            from = found.last().map_or(from, |(base, entry)| entry.end(*base));
+            if done {
                 break;
             }
-            found.push((base, entry, cache.get(log, base, entry.place.frame)));
         }
+        let cache = self.cache();
+        let with_bytes = |(base, entry): (Offset, Entry)| (base, entry, cache.get(log, base, entry.place.frame));
+        let found: Vec<_> = found.into_iter().map(with_bytes).collect();
         let hits = found.iter().filter(|(.., cached)| cached.is_some()).count() as u64;
         self.counters.cache_hits.fetch_add(hits, Ordering::Relaxed);
         self.counters.cache_misses.fetch_add(found.len() as u64 - hits, Ordering::Relaxed);
-        found
+        Ok(found)
     }
 
     async fn fetch(&self, first: &Entry, last: &Entry) -> Result<Bytes, StoreError> {
@@ -77,6 +89,30 @@ impl Inner {
         let bytes = self.fetch(entry, entry).await?;
         checked(entry, &bytes, 0)
     }
+}
+
+/// Batches from `from` on until all are more than `bytes.1` (`bytes.0` were there before), or an index page is missing;
+/// the bytes then, and whether that is all.
+fn take_from(
+    state: &LogState,
+    mut from: Offset,
+    (mut bytes, bytes_max): (usize, usize),
+    loaded: &Loaded,
+) -> Result<(Entries, usize, bool), Missing> {
+    let mut batches = Entries::new();
+    while bytes == 0 || bytes < bytes_max {
+        match state.next_from(from, loaded) {
+            Ok(Some((base, entry))) => {
+                from = entry.end(base);
+                bytes = bytes.saturating_add((entry.place.len as usize).max(1));
+                batches.push((base, entry));
+            }
+            Ok(None) => break,
+            Err(missing) if batches.is_empty() => return Err(missing),
+            Err(_) => return Ok((batches, bytes, false)),
+        }
+    }
+    Ok((batches, bytes, true))
 }
 
 /// How many batches from the first on lie behind each other in its frame, none of them cached.
@@ -95,9 +131,6 @@ fn stored(log: LogId, base: Offset, entry: &Entry, bytes: Bytes) -> StoredBatch 
 fn checked(entry: &Entry, bytes: &Bytes, start: usize) -> Result<Bytes, StoreError> {
     let end = start + entry.place.len as usize;
     let whole = (end <= bytes.len()).then(|| bytes.slice(start..end));
-    whole.filter(|batch| crc32c::crc32c(batch) == entry.place.crc).ok_or_else(|| {
-        let what = "a batch differs from its checksum".to_owned();
-        let file = "frame".to_owned();
-        StoreError::Log(LogError::Damaged { file, offset: entry.place.at.into(), commit: entry.place.frame.0, what })
-    })
+    let whole = whole.filter(|batch| crc32c::crc32c(batch) == entry.place.crc);
+    whole.ok_or_else(|| damaged(entry.place, "a batch"))
 }

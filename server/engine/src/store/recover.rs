@@ -1,7 +1,5 @@
 //! Recovery: the state anew from the newest whole state image and the frames after it.
 
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use ferrymq_core::CommitNo;
 use ferrymq_core::codec::Malformed;
@@ -11,7 +9,7 @@ use super::items;
 use super::op::{self, Change, Kind};
 use super::sled_state::{Meta, SledState};
 use super::state::State;
-use super::{SETTLE_LOG, StoreError, Writer};
+use super::{SETTLE_LOG, StoreError, StoreOptions, Writer};
 use crate::frame_log::{Frame, FrameLog, LogError};
 
 /// Bytes read at once.
@@ -26,12 +24,19 @@ pub(super) struct Recovered {
 }
 
 /// Makes the state anew.
-pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -> Result<Recovered, StoreError> {
+pub(super) async fn recover(frames: &dyn FrameLog, options: &StoreOptions) -> Result<Recovered, StoreError> {
     let newest = frames.newest();
-    let (sled, kept) = open_sled(frames, state_dir).await;
-    let mut writer =
-        Writer { newest, image: CommitNo(0), image_includes: CommitNo(0), since_image: 0, live_at_image: 0 };
-    let mut state = State::default();
+    let (sled, kept) = open_sled(frames, options).await;
+    let mut writer = Writer {
+        newest,
+        image: CommitNo(0),
+        image_includes: CommitNo(0),
+        since_image: 0,
+        live_at_image: 0,
+        index_due_bytes: options.index_bytes_max as u64,
+        unfinished: None,
+    };
+    let mut state = State::new(options.stretch_bytes);
     if newest == CommitNo(0) {
         return Ok(Recovered { state, writer, unclean: false, sled });
     }
@@ -49,13 +54,13 @@ pub(super) async fn recover(frames: &dyn FrameLog, state_dir: Option<PathBuf>) -
         (writer.image, writer.image_includes) = (hint, includes);
         after = Some((meta.includes, meta.hash));
         state = found;
-    } else if let Some(image) = newest_whole(frames, hint).await? {
+    } else if let Some(image) = newest_whole(frames, hint, options.stretch_bytes).await? {
         (writer.image, writer.image_includes) = (image.commit, image.includes);
         after = Some((image.includes, image.hash));
         state = image.state;
     }
     writer.since_image = replay(frames, &mut state, &mut after, newest).await?;
-    writer.live_at_image = state.live_bytes;
+    writer.live_at_image = state.ledger.live_bytes;
     Ok(Recovered { state, writer, unclean, sled })
 }
 
@@ -73,11 +78,12 @@ async fn last_written(frames: &dyn FrameLog, mut commit: CommitNo) -> Result<Opt
 }
 
 /// The state directory, and the state in it if that belongs to these frames.
-async fn open_sled(frames: &dyn FrameLog, dir: Option<PathBuf>) -> (Option<SledState>, Option<(Meta, State)>) {
-    let Some(dir) = dir else { return (None, None) };
+async fn open_sled(frames: &dyn FrameLog, options: &StoreOptions) -> (Option<SledState>, Option<(Meta, State)>) {
+    let Some(dir) = options.state_dir.clone() else { return (None, None) };
+    let stretch_bytes = options.stretch_bytes;
     let opening = tokio::task::spawn_blocking(move || {
         let sled = SledState::open(&dir)?;
-        match sled.load() {
+        match sled.load(stretch_bytes) {
             Ok(kept) => Ok((sled, kept)),
             Err(why) => Ok((sled.replace(&why)?, None)),
         }
@@ -125,10 +131,14 @@ struct Image {
 }
 
 /// The image at `hint`, or else the one before it; none if there never was one.
-async fn newest_whole(frames: &dyn FrameLog, mut hint: CommitNo) -> Result<Option<Image>, StoreError> {
+async fn newest_whole(
+    frames: &dyn FrameLog,
+    mut hint: CommitNo,
+    stretch_bytes: u64,
+) -> Result<Option<Image>, StoreError> {
     let mut failure = None;
     while hint != CommitNo(0) {
-        match load(frames, hint).await {
+        match load(frames, hint, stretch_bytes).await {
             Ok(image) => return Ok(Some(image)),
             Err(error) => {
                 tracing::warn!(commit = hint.0, %error, "a state image is not whole; the one before it is tried");
@@ -150,7 +160,7 @@ async fn newest_whole(frames: &dyn FrameLog, mut hint: CommitNo) -> Result<Optio
     }
 }
 
-async fn load(frames: &dyn FrameLog, commit: CommitNo) -> Result<Image, StoreError> {
+async fn load(frames: &dyn FrameLog, commit: CommitNo, stretch_bytes: u64) -> Result<Image, StoreError> {
     let wrong = |what| malformed(commit, Malformed(what));
     let Kind::Image(end) = understand(commit, &frames.get(commit).await?.body)?.kind else {
         return Err(wrong("not the end of a state image"));
@@ -165,7 +175,7 @@ async fn load(frames: &dyn FrameLog, commit: CommitNo) -> Result<Image, StoreErr
     if items::digest(&items) != end.digest {
         return Err(wrong("the state image differs from its digest"));
     }
-    let state = State::from_items(end.includes, items).map_err(|what| malformed(commit, what))?;
+    let state = State::from_items(end.includes, stretch_bytes, items).map_err(|what| malformed(commit, what))?;
     Ok(Image { commit, includes: end.includes, hash: end.hash, state })
 }
 
@@ -213,6 +223,7 @@ fn apply(state: &mut State, frame: &Frame) -> Result<(), StoreError> {
             let settles = settles(&changes, &frame.body).map_err(|what| malformed(frame.commit, what))?;
             state.apply(frame.commit, &changes, &settles, written);
         }
+        Kind::Pages(parts) => state.reindex(frame.commit, &parts, written),
         Kind::Slice(_) | Kind::Image(_) | Kind::Clean | Kind::Epoch => state.note_frame(frame.commit, written),
     }
     Ok(())

@@ -58,7 +58,7 @@ impl SledState {
     }
 
     /// The state it holds; none if it holds no whole one.
-    pub(super) fn load(&self) -> Result<Option<(Meta, State)>, String> {
+    pub(super) fn load(&self, stretch_bytes: u64) -> Result<Option<(Meta, State)>, String> {
         guarded(|| {
             let Some(meta) = self.db.get(META_KEY).map_err(|error| error.to_string())? else { return Ok(None) };
             let meta = decode_meta(checked(&meta)?).map_err(|what| what.to_string())?;
@@ -66,7 +66,7 @@ impl SledState {
             if items::digest(&items) != meta.digest {
                 return Err("the state differs from its digest".to_owned());
             }
-            let state = State::from_items(meta.includes, items).map_err(|what| what.to_string())?;
+            let state = State::from_items(meta.includes, stretch_bytes, items).map_err(|what| what.to_string())?;
             Ok(Some((meta, state)))
         })
     }
