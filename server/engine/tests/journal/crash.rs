@@ -12,7 +12,7 @@ use ferrymq_engine::store::{Op, Store};
 
 use super::workload::{self, Run, batch, check_batches, copy_dir, open_journal, store_options};
 
-const STEPS: u64 = 240;
+const STEPS: u64 = 180;
 
 fn random(numbers: &[usize]) -> u64 {
     let mut hasher = DefaultHasher::new();
