@@ -51,7 +51,9 @@ sites! {
     WriteTailZeros,
     /// Their sync.
     SyncTailZeros,
-    /// Syncing the last segment again when the journal is opened.
+    /// Writing what the last segment ends with again when the journal is opened.
+    WriteLastAgain,
+    /// Its sync.
     SyncLastAgain,
     /// Syncing the directory again when the journal is opened.
     SyncDirAgain,

@@ -178,10 +178,11 @@ impl Journal {
     pub fn open_on(fs: Arc<dyn Fs>, dir: &Path, options: JournalOptions) -> Result<Self, LogError> {
         fs.make_dir(Site::MakeDir, dir).map_err(|error| io_error("data directory", &error))?;
         let held = fs.lock(dir)?;
-        let shared = Arc::new(Mutex::new(recover::recover(&*fs, dir)?));
+        let (recovered, tail) = recover::recover(&*fs, dir)?;
+        let shared = Arc::new(Mutex::new(recovered));
         let mut writer = writer::Writer::new(shared.clone(), fs.clone(), dir.to_owned(), options.clone());
         // Also makes durable what a crashed process may have left in the page cache alone.
-        writer.begin_epoch()?;
+        writer.begin_epoch(tail)?;
         let (requests, receiver) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("journal".into())

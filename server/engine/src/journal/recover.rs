@@ -94,7 +94,22 @@ fn damaged(path: &Path, offset: u64, commit: u64, what: &str) -> LogError {
     LogError::Damaged { file, offset, commit, what: what.into() }
 }
 
-pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<Shared, LogError> {
+/// What the last segment ends with: its last frame, and its seal if it has one.
+pub(super) struct Tail {
+    pub file: Arc<dyn FsFile>,
+    pub at: u64,
+    pub bytes: Vec<u8>,
+}
+
+impl Tail {
+    fn of(file: &Arc<dyn FsFile>, found: &Scan, bytes: &[u8]) -> Self {
+        let at = found.frames.last().map_or(SEGMENT_HEADER as u64, |(at, _)| *at);
+        let end = found.end as usize + if found.sealed { FRAME_HEADER } else { 0 };
+        Self { file: file.clone(), at, bytes: bytes[at as usize..end].to_vec() }
+    }
+}
+
+pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<(Shared, Option<Tail>), LogError> {
     let files = files(fs, dir)?;
     if let Some(unfinished) = files.unfinished {
         fs.remove(Site::RemoveUnfinished, &unfinished).map_err(|error| io_error("unfinished segment", &error))?;
@@ -111,6 +126,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<Shared, LogError> {
         is_renamed: true,
         stopped: None,
     };
+    let mut tail = None;
     let count = files.segments.len();
     for (index, path) in files.segments.into_iter().enumerate() {
         let (file, bytes) = read_segment(fs, &path).map_err(|error| io_error("journal read", &error))?;
@@ -124,9 +140,12 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<Shared, LogError> {
             keep_cut(fs, &*file, &path, found.end, &bytes[found.end as usize..])
                 .map_err(|error| io_error("cut", &error))?;
         }
+        if is_last {
+            tail = Some(Tail::of(&file, &found, &bytes));
+        }
         add(&mut shared, file, path, &found, is_last);
     }
-    Ok(shared)
+    Ok((shared, tail))
 }
 
 fn check_scan(path: &Path, found: &Scan, is_last: bool, shared: &Shared) -> Result<(), LogError> {

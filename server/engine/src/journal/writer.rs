@@ -9,6 +9,7 @@ use ferrymq_core::CommitNo;
 
 use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
 use super::fs::{Fs, FsFile, OpenMode, Site};
+use super::recover::Tail;
 use super::{
     AppendRequest, COMMIT_BYTES_MAX, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared, free,
     io_error, lock, segment_name,
@@ -42,15 +43,16 @@ impl Writer {
         Self { shared, fs, dir, options, buffer: Vec::new(), written_to: u64::MAX }
     }
 
-    /// Syncs what is there, and writes an empty frame behind it. A process that was killed may have left the last
-    /// segment's bytes, or its name, in the page cache alone, also where it is sealed.
-    pub(super) fn begin_epoch(&mut self) -> Result<(), LogError> {
-        let (newest, last) = {
-            let shared = lock(&self.shared);
-            (shared.newest, shared.segments.last_key_value().map(|(_, segment)| segment.file.clone()))
-        };
-        if let Some(file) = last {
-            file.sync_data(Site::SyncLastAgain).map_err(|error| io_error("journal sync", &error))?;
+    /// Makes durable what was found, and writes an empty frame behind it.
+    ///
+    /// A process that was killed may have left the tail of the last segment, or its name, in the page cache alone. A sync
+    /// is not enough for that: after one that failed, the cache may take for written what the disk never saw.
+    pub(super) fn begin_epoch(&mut self, tail: Option<Tail>) -> Result<(), LogError> {
+        let newest = lock(&self.shared).newest;
+        if let Some(Tail { file, at, bytes }) = tail {
+            file.write_all_at(Site::WriteLastAgain, &bytes, at)
+                .and_then(|()| file.sync_data(Site::SyncLastAgain))
+                .map_err(|error| io_error("writing the journal's tail again", &error))?;
         }
         self.fs.sync_dir(Site::SyncDirAgain, &self.dir).map_err(|error| io_error("directory sync", &error))?;
         self.append(CommitNo(newest), &[], true).map(|_| ())

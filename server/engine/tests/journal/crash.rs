@@ -14,13 +14,13 @@ use super::workload::{self, Run, batch, check_batches, copy_dir, open_journal, s
 
 const STEPS: u64 = 180;
 
-fn random(numbers: &[usize]) -> u64 {
+pub fn random(numbers: &[usize]) -> u64 {
     let mut hasher = DefaultHasher::new();
     numbers.hash(&mut hasher);
     hasher.finish()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
@@ -54,7 +54,7 @@ fn image(fs: &SimFs, upto: usize, fates: &[(usize, Fate)]) -> SimFs {
 }
 
 /// Opens an image and compares it with what was confirmed before the change `upto`; the digest of its state.
-async fn check(run: &Run, image: &SimFs, upto: usize, state_dir: Option<&Path>) -> u64 {
+pub async fn check(run: &Run, image: &SimFs, upto: usize, state_dir: Option<&Path>) -> u64 {
     let journal = open_journal(image).unwrap();
     let found = journal.newest().0 - 1;
     let (confirmed, begun, wanted) = {

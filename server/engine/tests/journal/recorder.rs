@@ -18,8 +18,8 @@ pub struct Written {
     pub begun: usize,
     /// None: it was not confirmed.
     pub confirmed: Option<usize>,
-    /// The store's digest with all up to this frame.
-    pub digest: u64,
+    /// The store's digest with all up to this frame; none: it stopped there.
+    pub digest: Option<u64>,
 }
 
 /// What was written, in order. The first is the empty log.
@@ -37,11 +37,18 @@ impl History {
 
     /// The newest frame that was begun before the change `at`.
     pub fn begun(&self, at: usize) -> u64 {
-        self.written.iter().filter(|written| written.begun < at).map(|written| written.commit).max().unwrap_or(0)
+        let is_begun = |written: &&Written| written.begun < at || written.confirmed == Some(0);
+        self.written.iter().filter(is_begun).map(|written| written.commit).max().unwrap_or(0)
+    }
+
+    /// An open failed: it may have written a frame of its own.
+    pub fn note_failed_open(&mut self, begun: usize) {
+        let commit = 1 + self.written.iter().map(|written| written.commit).max().unwrap_or(0);
+        self.written.push(Written { commit, begun, confirmed: None, digest: None });
     }
 
     pub fn digest(&self, commit: u64) -> Option<u64> {
-        self.written.iter().rfind(|written| written.commit == commit).map(|written| written.digest)
+        self.written.iter().rfind(|written| written.commit == commit).and_then(|written| written.digest)
     }
 }
 
@@ -57,7 +64,7 @@ impl Recorder {
     /// `begun` is the number of changes before the journal was opened: it wrote a frame of its own.
     pub fn new(journal: Journal, fs: SimFs, begun: usize, history: Arc<Mutex<History>>) -> Arc<Self> {
         let (commit, confirmed) = (journal.newest().0, Some(fs.changes()));
-        history.lock().unwrap().written.push(Written { commit, begun, confirmed, digest: 0 });
+        history.lock().unwrap().written.push(Written { commit, begun, confirmed, digest: None });
         Arc::new(Self { journal, fs, history, store: Mutex::default() })
     }
 
@@ -70,8 +77,9 @@ impl Recorder {
     pub fn note_digest(&self) {
         let store = self.store.lock().unwrap().clone();
         let Some(digest) = store.map(|store| store.digest()) else { return };
-        if let Some(last) = self.history.lock().unwrap().written.last_mut() {
-            last.digest = digest;
+        let mut history = self.history.lock().unwrap();
+        if let Some(last) = history.written.last_mut().filter(|last| last.confirmed.is_some()) {
+            last.digest = Some(digest);
         }
     }
 }
@@ -82,7 +90,7 @@ impl FrameLog for Recorder {
             // The store has one writer, which applies a commit before it begins the next one.
             self.note_digest();
             let (commit, begun) = (prev.0 + 1, self.fs.changes());
-            self.history.lock().unwrap().written.push(Written { commit, begun, confirmed: None, digest: 0 });
+            self.history.lock().unwrap().written.push(Written { commit, begun, confirmed: None, digest: None });
             let answer = self.journal.append(prev, parts, reserve).await;
             let mut history = self.history.lock().unwrap();
             let last = history.written.last_mut().unwrap();

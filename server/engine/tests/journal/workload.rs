@@ -104,6 +104,12 @@ pub struct Run {
     pub failure: Option<StoreError>,
 }
 
+impl Run {
+    pub fn on(fs: SimFs) -> Self {
+        Self { fs, history: Arc::default(), snapshots: Vec::new(), failure: None }
+    }
+}
+
 pub fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -117,9 +123,10 @@ pub fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-async fn open(run: &Run, dir: Option<&Path>) -> Result<(Store, Arc<Recorder>), StoreError> {
+pub async fn open(run: &Run, dir: Option<&Path>) -> Result<(Store, Arc<Recorder>), StoreError> {
     let begun = run.fs.changes();
-    let recorder = Recorder::new(open_journal(&run.fs)?, run.fs.clone(), begun, run.history.clone());
+    let journal = open_journal(&run.fs).inspect_err(|_| run.history.lock().unwrap().note_failed_open(begun))?;
+    let recorder = Recorder::new(journal, run.fs.clone(), begun, run.history.clone());
     let store = Store::open(recorder.clone(), store_options(dir.map(|dir| dir.join("state")))).await?;
     recorder.watch(Some(store.clone()));
     recorder.note_digest();
@@ -149,7 +156,7 @@ async fn steps(run: &mut Run, steps: u64, dir: Option<&Path>) -> Result<(), Stor
     Ok(())
 }
 
-async fn step(run: &mut Run, store: &Store, at: u64, dir: Option<&Path>) -> Result<(), StoreError> {
+pub async fn step(run: &mut Run, store: &Store, at: u64, dir: Option<&Path>) -> Result<(), StoreError> {
     store.commit(ops(store, at), at.is_multiple_of(2)).await?;
     if at % 15 == 13 {
         store.commit(copies(store), true).await?;
@@ -170,7 +177,7 @@ async fn step(run: &mut Run, store: &Store, at: u64, dir: Option<&Path>) -> Resu
 
 /// Runs `count` steps, or as many as the file system lets it. State directories are made in `dir`.
 pub fn run(fs: SimFs, count: u64, dir: Option<&Path>) -> Run {
-    let mut run = Run { fs, history: Arc::default(), snapshots: Vec::new(), failure: None };
+    let mut run = Run::on(fs);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     run.failure = runtime.block_on(steps(&mut run, count, dir)).err();
     run

@@ -155,6 +155,7 @@ impl SimFs {
             new.base = state.base.clone();
             new.calls = state.calls[..upto].to_vec();
             new.next_file = state.next_file;
+            new.can_allocate = state.can_allocate;
         }
         after
     }
@@ -211,7 +212,7 @@ mod tests {
     fn a_failed_sync_makes_a_later_one_worth_nothing() {
         let fs = disk();
         let file = fs.open(Site::OpenSegment, Path::new("b"), OpenMode::Existing).unwrap();
-        fs.inject(fs.count(), super::super::Fault::Io);
+        fs.inject(fs.trace().len(), super::super::Fault::Io);
         assert!(file.sync_data(Site::SyncFrame).is_err());
         file.sync_data(Site::SyncFrame).unwrap();
         assert_eq!(fs.not_durable(fs.changes()), [4, 5]);

@@ -124,10 +124,11 @@ struct State {
     calls: Vec<Call>,
     next_file: usize,
     capacity: u64,
+    can_allocate: bool,
     /// Calls of any kind.
-    count: u64,
-    faults: BTreeMap<u64, Fault>,
-    sites: BTreeSet<Site>,
+    trace: Vec<Site>,
+    faults: BTreeMap<usize, Fault>,
+    failed: BTreeSet<Site>,
 }
 
 /// The file system; clones share it.
@@ -151,9 +152,10 @@ impl SimFs {
             base,
             calls: Vec::new(),
             capacity: 1 << 40,
-            count: 0,
+            can_allocate: true,
+            trace: Vec::new(),
             faults: BTreeMap::new(),
-            sites: BTreeSet::new(),
+            failed: BTreeSet::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), is_held: Arc::default() }
     }
@@ -174,21 +176,26 @@ impl SimFs {
         self.state().calls.len()
     }
 
-    /// Calls of any kind, so far.
+    /// Calls of any kind, so far: where they came from.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.state().count
+    pub fn trace(&self) -> Vec<Site> {
+        self.state().trace.clone()
     }
 
     /// Makes the `nth` call (from 0) of any kind fail.
-    pub fn inject(&self, nth: u64, fault: Fault) {
+    pub fn inject(&self, nth: usize, fault: Fault) {
         self.state().faults.insert(nth, fault);
     }
 
-    /// The sites that were reached.
+    /// The sites whose calls were made to fail.
     #[must_use]
-    pub fn sites(&self) -> BTreeSet<Site> {
-        self.state().sites.clone()
+    pub fn failed(&self) -> BTreeSet<Site> {
+        self.state().failed.clone()
+    }
+
+    /// Whether it can take the blocks of a file at once, as it can at first.
+    pub fn set_can_allocate(&self, can: bool) {
+        self.state().can_allocate = can;
     }
 
     /// How many bytes fit; 1 TiB at first.
@@ -222,9 +229,10 @@ impl SimFs {
 impl State {
     /// Counts a call; what is to go wrong with it.
     fn enter(&mut self, site: Site) -> Result<(), Fault> {
-        self.sites.insert(site);
-        self.count += 1;
-        self.faults.remove(&(self.count - 1)).map_or(Ok(()), Err)
+        self.trace.push(site);
+        let fault = self.faults.remove(&(self.trace.len() - 1));
+        self.failed.extend(fault.map(|_| site));
+        fault.map_or(Ok(()), Err)
     }
 
     /// As [`State::enter`], for a call that changes something: then it leaves a mark.
@@ -372,7 +380,11 @@ impl FsFile for SimFile {
     }
 
     fn allocate(&self, site: Site, len: u64) -> io::Result<()> {
-        self.state().write(site, self.file, 0, &vec![0; usize::try_from(len).unwrap_or(0)])
+        let mut state = self.state();
+        if !state.can_allocate {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        state.write(site, self.file, 0, &vec![0; usize::try_from(len).unwrap_or(0)])
     }
 
     fn sync_data(&self, site: Site) -> io::Result<()> {
