@@ -66,6 +66,7 @@ pub async fn pull(client: &Client, queue: &str) -> Vec<Delivery> {
     let request = PullRequest {
         source: Some(pull_request::Source::Queue(queue.to_owned())),
         max_messages: 1000,
+        wait: Some(prost_types::Duration::default()),
         ..PullRequest::default()
     };
     within("the answer to a pull", client.pull(request)).await.expect("a queue can be pulled").deliveries

@@ -119,10 +119,15 @@ impl Task {
         }
     }
 
-    /// Answers those that have waited long enough.
+    /// Answers those that have waited long enough. Who does not want to wait still gets what is there: it may be held
+    /// back by a commit, for a moment.
     pub(super) fn end_pulls(&mut self) {
         let now = Instant::now();
         let lease_ms = ms(self.record.settings.lease.as_ref());
+        let is_held_back = self.machine.stats().ready > 0 && !self.in_flight.is_empty();
+        if is_held_back || self.pulls.iter().all(|pull| pull.until > now) {
+            return;
+        }
         let (over, waiting) = std::mem::take(&mut self.pulls).into_iter().partition(|pull| pull.until <= now);
         self.pulls = waiting;
         let over: VecDeque<PullWaiting> = over;

@@ -154,7 +154,10 @@ impl Task {
     fn next_wake(&self) -> Duration {
         let now = self.shared.clock.now_ms();
         let machine = self.machine.next_timer().map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
-        let pulls = self.pulls.iter().map(|pull| pull.until.saturating_duration_since(Instant::now()));
+        let instant = Instant::now();
+        // Those whose time is over are answered after a commit, which wakes the task by itself.
+        let waiting = self.pulls.iter().filter(|pull| pull.until > instant);
+        let pulls = waiting.map(|pull| pull.until.duration_since(instant));
         machine.into_iter().chain(pulls).min().unwrap_or(Duration::MAX)
     }
 
