@@ -6,7 +6,8 @@ use std::time::Duration;
 use ferrymq_client::v1::log_point::At;
 use ferrymq_client::v1::subscribe_request::Source;
 use ferrymq_client::v1::{
-    DeadLetterReason, LogEdge, LogPoint, Message, NackMode, Queue, RetryPolicy, SettleStatus, SubscribeRequest,
+    DeadLetterReason, ErrorReason, LogEdge, LogPoint, Message, NackMode, Queue, RetryPolicy, SettleStatus,
+    SubscribeRequest,
 };
 use ferrymq_client::{Client, Code, Destination, group, queue};
 use ferrymq_tests::{
@@ -218,4 +219,31 @@ async fn a_pulled_lease_can_be_extended_and_a_lost_one_cannot() {
     assert_eq!(client.ack(ids.clone()).await.unwrap(), [SettleStatus::Ok], "a late ack still settles");
     assert_eq!(client.ack(ids).await.unwrap(), [SettleStatus::AlreadySettled]);
     assert!(pull(&client, "q").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_too_large_for_a_consumer_fails_alone() {
+    let (_broker, client) = with_topic("t").await;
+    let soon = Some(Duration::from_millis(1).try_into().unwrap());
+    let retry = RetryPolicy { max_attempts: Some(2), min_backoff: soon, max_backoff: soon, ..RetryPolicy::default() };
+    create_queue(&client, Queue { retry: Some(retry), ..named("q") }, &[("t", "#")]).await;
+    publish(&client, "t", vec![message("", "before"), message("", vec![7; 100_000]), message("", "after")]).await;
+    for _ in 0..2 {
+        let request = SubscribeRequest { max_response_bytes: 64 << 10, ..queue("q") };
+        let mut subscriber = client.subscribe(request).await.unwrap();
+        let ended = loop {
+            match within("deliveries or the end", subscriber.next_batch()).await {
+                Ok(batch) => {
+                    assert!(batch.is_some_and(|batch| batch.iter().all(|d| payloads(&[d.clone()])[0].len() < 10)))
+                }
+                Err(ended) => break ended,
+            }
+        };
+        assert_eq!((ended.code(), ended.reason()), (Code::FailedPrecondition, ErrorReason::ResponseTooSmall));
+    }
+    let dead = collect(&client, "q.dlq", 1).await;
+    assert_eq!(dead[0].dead_letter.as_ref().unwrap().reason(), DeadLetterReason::MaxAttempts);
+    let mut rest = payloads(&collect(&client, "q", 2).await);
+    rest.sort();
+    assert_eq!(rest, ["after", "before"], "what went with it has not failed");
 }

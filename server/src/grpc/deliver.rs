@@ -16,7 +16,7 @@ use crate::broker::Broker;
 use crate::catalogue::Queue;
 use crate::catalogue::settings::{Edge, duration, edge, millis, pattern, unsupported};
 use crate::error::Error;
-use crate::queue::{Event, LeaseMode, Subscription, Window, Wish};
+use crate::queue::{Event, LeaseMode, NackMode, Settlement, Subscription, Window, Wish};
 
 type Out = mpsc::Sender<Result<pb::SubscribeResponse, Status>>;
 type In = mpsc::Receiver<Result<pb::SubscribeResponse, Status>>;
@@ -188,6 +188,14 @@ impl Drop for Counted {
     }
 }
 
+/// Why deliveries were not sent.
+enum Unsent {
+    /// The client is.
+    Gone,
+    /// This one does not fit into a response.
+    TooLarge(RawDelivery),
+}
+
 /// One stream's way out.
 struct Outlet {
     out: Out,
@@ -238,7 +246,7 @@ impl Outlet {
                         Err(_) => break,
                     }
                 }
-                self.send(deliveries).await.inspect_err(|()| ())?;
+                self.send_held(deliveries, subscription).await?;
                 match after {
                     Some(Event::CaughtUp) => self.caught_up().await,
                     Some(Event::End(error)) => self.end(error, subscription).await,
@@ -260,31 +268,45 @@ impl Outlet {
         Err(())
     }
 
+    /// Sends deliveries of a queue. One that never fits has failed, or it would come back to this consumer for ever; the
+    /// others that it held go back as they are.
+    async fn send_held(&self, deliveries: Vec<RawDelivery>, subscription: &mut Subscription) -> Result<(), ()> {
+        let Err(unsent) = self.send(deliveries).await else { return Ok(()) };
+        if let Unsent::TooLarge(delivery) = unsent {
+            let reason = "larger than the consumer's max_response_bytes".into();
+            let failed = Settlement::Nack { mode: NackMode::Retry, delay_ms: None, reason };
+            // If that cannot be written, nothing can: the stream ends anyway.
+            let _ = self.broker.settle(std::slice::from_ref(&delivery.ack_id), &failed).await;
+            subscription.end_by_broker();
+            self.too_small(&delivery).await;
+        }
+        Err(())
+    }
+
     /// Sends deliveries in responses that the client takes.
-    async fn send(&self, deliveries: Vec<RawDelivery>) -> Result<(), ()> {
+    async fn send(&self, deliveries: Vec<RawDelivery>) -> Result<(), Unsent> {
         let mut response = pb::SubscribeResponse::default();
         let mut bytes = RESPONSE_EXTRA;
         for delivery in deliveries {
             let len = size(&delivery);
             if len + RESPONSE_EXTRA > self.shape.response_bytes_max {
-                return self.too_small(len).await;
+                return Err(Unsent::TooLarge(delivery));
             }
             if bytes + len > self.shape.response_bytes_max.min(RESPONSE_BYTES) && !response.deliveries.is_empty() {
-                self.out.send(Ok(std::mem::take(&mut response))).await.map_err(|_| ())?;
+                self.out.send(Ok(std::mem::take(&mut response))).await.map_err(|_| Unsent::Gone)?;
                 bytes = RESPONSE_EXTRA;
             }
             bytes += len;
             response.deliveries.push(delivery);
         }
-        self.out.send(Ok(response)).await.map_err(|_| ())
+        self.out.send(Ok(response)).await.map_err(|_| Unsent::Gone)
     }
 
-    /// The stream ends, and what it held counts as failed: else the message would come back to it for ever.
-    async fn too_small(&self, bytes: usize) -> Result<(), ()> {
+    async fn too_small(&self, delivery: &RawDelivery) {
+        let bytes = size(delivery);
         let message = format!("a message takes {bytes} bytes, more than this stream's max_response_bytes");
         let error = Error::new(v1::ErrorReason::ResponseTooSmall, message).meta("bytes", bytes.to_string());
         let _ = self.out.send(Err(error.into())).await;
-        Err(())
     }
 
     async fn run_broadcast(self, mut reader: Broadcast) {
@@ -335,7 +357,13 @@ impl Outlet {
                 .filter(|d| reader.pattern.is_all() || reader.pattern.matches(message::routing_key(&d.message)))
                 .collect();
             self.broker.counters.delivered.fetch_add(matching.len() as u64, Ordering::Relaxed);
-            if !matching.is_empty() && self.send(matching).await.is_err() {
+            if matching.is_empty() {
+                continue;
+            }
+            if let Err(unsent) = self.send(matching).await {
+                if let Unsent::TooLarge(delivery) = unsent {
+                    self.too_small(&delivery).await;
+                }
                 return Err(Error::draining());
             }
         }
