@@ -193,7 +193,7 @@ enum Unsent {
     /// The client is.
     Gone,
     /// This one does not fit into a response.
-    TooLarge(RawDelivery),
+    TooLarge(Box<RawDelivery>),
 }
 
 /// One stream's way out.
@@ -290,7 +290,7 @@ impl Outlet {
         for delivery in deliveries {
             let len = size(&delivery);
             if len + RESPONSE_EXTRA > self.shape.response_bytes_max {
-                return Err(Unsent::TooLarge(delivery));
+                return Err(Unsent::TooLarge(Box::new(delivery)));
             }
             if bytes + len > self.shape.response_bytes_max.min(RESPONSE_BYTES) && !response.deliveries.is_empty() {
                 self.out.send(Ok(std::mem::take(&mut response))).await.map_err(|_| Unsent::Gone)?;
