@@ -234,7 +234,10 @@ async fn a_message_too_large_for_a_consumer_fails_alone() {
         let ended = loop {
             match within("deliveries or the end", subscriber.next_batch()).await {
                 Ok(batch) => {
-                    assert!(batch.is_some_and(|batch| batch.iter().all(|d| payloads(&[d.clone()])[0].len() < 10)))
+                    assert!(
+                        batch
+                            .is_some_and(|batch| batch.iter().all(|d| payloads(std::slice::from_ref(d))[0].len() < 10))
+                    )
                 }
                 Err(ended) => break ended,
             }
