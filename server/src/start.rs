@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ferrymq_engine::frame_log::{FrameLog, LogError};
@@ -28,6 +29,8 @@ use crate::queue::{self, Shared};
 use crate::retention;
 use crate::watch::LogWatch;
 
+/// How long the last writes may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Numbers below are the store's own.
 const FIRST_FREE_ID: u64 = 16;
 
@@ -57,6 +60,9 @@ pub enum RunError {
     /// The address cannot be bound, or the port file not be written.
     #[error("{0}: {1}")]
     Io(String, std::io::Error),
+    /// A second signal came before the broker had ended in order.
+    #[error("stopped at once by a second signal; what was confirmed is on disk")]
+    Forced,
     /// The reflection service could not be made.
     #[error("reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -92,10 +98,9 @@ pub async fn run(config: Config, on_ready: impl FnOnce(ReadyInfo)) -> Result<(),
     health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
     let ending = end(broker, drain, serving);
     tokio::select! {
-        () = ending => {}
-        _ = signals.recv() => tracing::warn!("stopped at once"),
+        () = ending => Ok(()),
+        _ = signals.recv() => Err(RunError::Forced),
     }
-    Ok(())
 }
 
 /// Written under another name first, so that a reader never sees half of it.
@@ -215,11 +220,15 @@ fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::Dec
 async fn end(broker: Arc<Broker>, drain: channel::Sender<bool>, serving: tokio::task::JoinHandle<()>) {
     let _ = drain.send(true);
     let _ = serving.await;
-    let catalogue = broker.catalogue();
-    futures::future::join_all(catalogue.queues.values().map(|queue| queue.handle.drain())).await;
-    // Behind everything that queues had to say: the store has one writer at a time.
-    let last = broker.committer.close().await;
-    if let Err(error) = last {
-        tracing::error!(%error, "the stop could not be marked as clean");
+    let closing = async {
+        let catalogue = broker.catalogue();
+        futures::future::join_all(catalogue.queues.values().map(|queue| queue.handle.drain())).await;
+        // Behind everything that queues had to say: the store has one writer at a time.
+        broker.committer.close().await
+    };
+    match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+        Ok(Ok(())) => tracing::info!("stopped"),
+        Ok(Err(error)) => tracing::error!(%error, "the stop could not be marked as clean"),
+        Err(_) => tracing::error!("the disk did not answer: the stop is not marked as clean"),
     }
 }

@@ -19,6 +19,7 @@ const EXIT_WITHIN: Duration = Duration::from_secs(60);
 pub struct Broker {
     home: TempDir,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     child: Child,
     address: SocketAddr,
 }
@@ -35,18 +36,36 @@ impl Broker {
         let data = home.path().join("data").display().to_string();
         let mut arguments = vec!["--data".to_owned(), data];
         arguments.extend(extra.iter().map(|&argument| argument.to_owned()));
-        Self::launch(home, arguments)
+        Self::launch(home, arguments, &[])
     }
 
     /// A broker in memory.
     pub fn ephemeral() -> Self {
-        Self::launch(tempfile::tempdir().expect("a temporary directory"), vec!["--ephemeral".to_owned()])
+        Self::ephemeral_with(&[])
     }
 
-    fn launch(home: TempDir, arguments: Vec<String>) -> Self {
-        let mut child = spawn(home.path(), &arguments);
+    /// The same, with settings: keys of the settings file and their values.
+    pub fn ephemeral_with(settings: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        Self::launch(home, vec!["--ephemeral".to_owned()], settings)
+    }
+
+    fn launch(home: TempDir, arguments: Vec<String>, settings: &[(&str, &str)]) -> Self {
+        let variable = |key: &str| format!("FERRYMQ_{}", key.to_ascii_uppercase());
+        let variables: Vec<_> = settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())).collect();
+        let mut child = spawn(home.path(), &arguments, &variables);
         let address = wait_until_ready(&mut child, home.path());
-        Self { home, arguments, child, address }
+        Self { home, arguments, variables, child, address }
+    }
+
+    /// `ip:port`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The directory that everything of it is in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// `http://ip:port`.
@@ -90,7 +109,7 @@ impl Broker {
 
     /// Starts it again over the same data, on another port. It has to have ended before.
     pub fn restart(&mut self) {
-        self.child = spawn(self.home.path(), &self.arguments);
+        self.child = spawn(self.home.path(), &self.arguments, &self.variables);
         self.address = wait_until_ready(&mut self.child, self.home.path());
     }
 
@@ -106,7 +125,7 @@ impl Drop for Broker {
     }
 }
 
-fn spawn(home: &Path, arguments: &[String]) -> Child {
+fn spawn(home: &Path, arguments: &[String], variables: &[(String, String)]) -> Child {
     let port_file = home.join("port");
     // The port of an earlier start must not be taken for this one's.
     let _ = fs::remove_file(&port_file);
@@ -114,6 +133,7 @@ fn spawn(home: &Path, arguments: &[String]) -> Child {
     Command::new(binary())
         .arg("serve")
         .args(arguments)
+        .envs(variables.iter().cloned())
         .args(["--listen", "127.0.0.1:0", "--port-file"])
         .arg(port_file)
         .stdin(Stdio::null())

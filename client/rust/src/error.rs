@@ -117,9 +117,17 @@ fn message_of(status: &Status) -> String {
     }
 }
 
+/// A connection that broke off comes as any code of tonic's making, with a cause; the broker's statuses have none.
+fn code_of(status: &Status) -> Code {
+    match (status.code(), status.source()) {
+        (Code::Cancelled | Code::Unknown, Some(_)) => Code::Unavailable,
+        (code, _) => code,
+    }
+}
+
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
-        let mut facts = Facts::new(status.code(), message_of(&status));
+        let mut facts = Facts::new(code_of(&status), message_of(&status));
         let details = status.get_error_details();
         if let Some(info) = details.error_info() {
             let name = format!("ERROR_REASON_{}", info.reason);
@@ -206,6 +214,13 @@ mod tests {
         assert!(!bare.is_retryable());
         let silent = Error::from(Status::unimplemented(""));
         assert!(!silent.to_string().is_empty());
+    }
+
+    #[test]
+    fn a_broken_connection_is_unavailable_and_a_cancelled_call_is_not() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("connection closed")));
+        assert_eq!(Error::from(broken).code(), Code::Unavailable);
+        assert_eq!(Error::from(Status::cancelled("by the caller")).code(), Code::Cancelled);
     }
 
     #[test]

@@ -1,22 +1,18 @@
 //! The accept loop: connections with every limit set (tonic leaves two of hyper's against abuse off).
 
+mod connection;
 mod places;
 mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
-use tonic::body::Body;
-use tonic::transport::server::TcpConnectInfo;
-use tower::{Layer as _, Service};
+use tokio::time::{Instant, MissedTickBehavior};
+use tower::Layer as _;
 
-use places::Place;
 pub use places::Places;
 use refusal::RefusalLayer;
 pub use refusal::decode_status;
@@ -36,18 +32,15 @@ pub struct EdgeLimits {
     pub drain_timeout: Duration,
 }
 
-const LOCAL_RESETS_MAX: usize = 1_024;
-const PENDING_RESETS_MAX: usize = 20;
-const PREFACE_BYTES: usize = 1;
-const HEADER_BYTES_MAX: u32 = 16 << 10;
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
-const SEND_BUFFER_BYTES: usize = 128 << 10;
-
 /// How often refused connections are reported while there are any.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
+/// How long accepting rests after a failure.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `routes` until `draining` is true; then ends the connections, within the drain timeout.
+///
+/// While the connections of before end, new ones are still taken: their calls are told that the broker stops, and acks
+/// are still heard.
 pub async fn serve(
     listener: TcpListener,
     routes: tonic::service::Routes,
@@ -56,87 +49,51 @@ pub async fn serve(
     mut draining: watch::Receiver<bool>,
 ) {
     let service = RefusalLayer.layer(routes.prepare());
+    let start = |(stream, place), closing| connection::serve(stream, service.clone(), limits, closing, place);
     let mut connections = JoinSet::new();
     let mut report = tokio::time::interval(REPORT_EVERY);
     report.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        tokio::select! {
+            accepted = next(&listener, &places) => drop(connections.spawn(start(accepted, draining.clone()))),
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            _ = report.tick(), if places.has_refused() => places.report(),
             () = stopped(&mut draining) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            _ = report.tick(), if places.has_refused() => {
-                places.report();
-                continue;
-            }
-        };
-        match accepted {
+        }
+    }
+    let deadline = Instant::now() + limits.drain_timeout;
+    let (close, closing) = watch::channel(false);
+    let mut late = JoinSet::new();
+    while !connections.is_empty() {
+        tokio::select! {
+            Some(_) = connections.join_next() => {}
+            accepted = next(&listener, &places) => drop(late.spawn(start(accepted, closing.clone()))),
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+    }
+    let _ = close.send(true);
+    let rest = async { while late.join_next().await.is_some() {} };
+    if tokio::time::timeout_at(deadline, rest).await.is_err() || !connections.is_empty() {
+        let cut_off = connections.len() + late.len();
+        tracing::warn!(cut_off, "connections were cut off after the drain timeout");
+    }
+}
+
+/// The next connection that has a place.
+async fn next(listener: &TcpListener, places: &Arc<Places>) -> (tokio::net::TcpStream, places::Place) {
+    loop {
+        match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Some(place) = places.take(peer.ip()) {
-                    connections.spawn(connection(stream, service.clone(), limits, draining.clone(), place));
+                    return (stream, place);
                 }
             }
             // For example out of file descriptors: others may end soon.
             Err(error) => {
                 tracing::warn!(%error, "accept");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-    }
-    drop(listener);
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(limits.drain_timeout, all).await.is_err() {
-        tracing::warn!("connections were cut off after the drain timeout");
-    }
-}
-
-async fn connection<S>(
-    stream: TcpStream,
-    service: S,
-    limits: EdgeLimits,
-    mut draining: watch::Receiver<bool>,
-    _place: Place,
-) where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = std::convert::Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    let _ = stream.set_nodelay(true);
-    // Who connects and says nothing must not keep a place.
-    match tokio::time::timeout(limits.first_bytes_timeout, stream.peek(&mut [0; PREFACE_BYTES])).await {
-        Ok(Ok(bytes)) if bytes > 0 => {}
-        _ => return,
-    }
-    let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: stream.peer_addr().ok() };
-    let service = tower::ServiceBuilder::new()
-        .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(info.clone());
-            request.map(Body::new)
-        })
-        .service(service);
-    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(limits.streams_max)
-        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
-        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .keep_alive_interval(limits.keepalive_interval)
-        .keep_alive_timeout(limits.keepalive_timeout)
-        .max_header_list_size(HEADER_BYTES_MAX)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(SEND_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopped(&mut draining) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
     }
 }
 

@@ -71,10 +71,10 @@ impl Places {
         };
         let Some(last) = last else { return };
         tracing::warn!(
-            connections_max = refused.0,
-            connections_per_ip_max = refused.1,
+            over_connections_max = refused.0,
+            over_connections_per_ip_max = refused.1,
             %last,
-            "connections were refused by these limits; the last one came from there"
+            "connections were refused; the last one came from there"
         );
     }
 

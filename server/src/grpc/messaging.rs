@@ -301,7 +301,12 @@ impl pb::messaging_service_server::MessagingService for Api {
             lease_ms,
             wait_ms,
         };
-        let (deliveries, lease_ms) = queue.handle.pull(take).await?;
+        let mut draining = self.broker.draining.clone();
+        let (deliveries, lease_ms) = tokio::select! {
+            biased;
+            taken = queue.handle.pull(take) => taken?,
+            () = crate::edge::stopped(&mut draining) => return Err(Error::draining().into()),
+        };
         let lease = Some(crate::catalogue::settings::duration(lease_ms));
         Ok(Response::new(pb::PullResponse { deliveries, queue: queue.record.settings.name.clone(), lease }))
     }
