@@ -1,5 +1,7 @@
 //! How a broker stops: what ends by itself, what is told, and what is cut off.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use ferrymq_client::v1::{ErrorReason, PullRequest, Queue, pull_request};
 use ferrymq_client::{Client, Code, Destination, Subscriber, queue};
 use ferrymq_tests::{
