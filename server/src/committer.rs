@@ -13,13 +13,15 @@ use ferrymq_core::settle::{self, SettleRecord};
 use ferrymq_core::{CommitNo, LogId, Offset};
 use ferrymq_engine::frame_log::LogError;
 use ferrymq_engine::store::{Op, SETTLE_LOG, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::error::Error;
 use crate::watch::LogWatch;
 
 /// Most submissions that wait in each channel.
 const WAITING_MAX: usize = 8_192;
+/// After so many bytes what is not needed any more is looked for.
+const MUCH_BYTES: u64 = 32 << 20;
 
 /// One record batch to append; the committer gives it its offsets.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ pub struct Committer {
     room: Arc<Semaphore>,
     room_bytes: usize,
     stopped: Arc<AtomicBool>,
+    much: Arc<Notify>,
 }
 
 /// The answer to a submission, to be awaited.
@@ -96,15 +99,21 @@ impl Committer {
         let (first, first_rx) = mpsc::channel(WAITING_MAX);
         let (publishes, publishes_rx) = mpsc::channel(WAITING_MAX);
         let stopped = Arc::new(AtomicBool::new(false));
-        let writer = Writer { store, watch, seal_bytes, stopped: stopped.clone() };
+        let much = Arc::new(Notify::new());
+        let writer = Writer { store, watch, seal_bytes, stopped: stopped.clone(), much: much.clone(), written: 0 };
         tokio::spawn(writer.run(first_rx, publishes_rx));
         let room_bytes = unconfirmed_bytes_max.min(Semaphore::MAX_PERMITS);
-        Self { first, publishes, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, stopped }
+        Self { first, publishes, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, stopped, much }
     }
 
     /// True after a failed write: nothing may be written or delivered until a restart.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits until [`MUCH_BYTES`] more have been written.
+    pub async fn much_written(&self) {
+        self.much.notified().await;
     }
 
     /// Hands in a publish; waits while too many bytes are unconfirmed. Changes of one caller keep their order.
@@ -146,10 +155,13 @@ struct Writer {
     watch: Arc<LogWatch>,
     seal_bytes: usize,
     stopped: Arc<AtomicBool>,
+    much: Arc<Notify>,
+    /// Bytes since `much` was told.
+    written: u64,
 }
 
 impl Writer {
-    async fn run(self, mut first: mpsc::Receiver<Submission>, mut publishes: mpsc::Receiver<Submission>) {
+    async fn run(mut self, mut first: mpsc::Receiver<Submission>, mut publishes: mpsc::Receiver<Submission>) {
         loop {
             let (mut urgent, mut normal) = (Vec::new(), Vec::new());
             tokio::select! {
@@ -186,7 +198,7 @@ impl Writer {
         }
     }
 
-    async fn commit(&self, urgent: Vec<Submission>, normal: Vec<Submission>) {
+    async fn commit(&mut self, urgent: Vec<Submission>, normal: Vec<Submission>) {
         if self.stopped.load(Ordering::Acquire) {
             return answer_all(urgent.into_iter().chain(normal), &Error::writes_stopped());
         }
@@ -215,10 +227,11 @@ impl Writer {
         let _ = last.reply.send(answer);
     }
 
-    async fn commit_group(&self, group: Vec<Submission>, reserve: bool) {
+    async fn commit_group(&mut self, group: Vec<Submission>, reserve: bool) {
         let mut seal = Seal { store: &self.store, ends: HashMap::new(), ops: Vec::new(), settles: Vec::new() };
         let mut callers = Vec::with_capacity(group.len());
         for Submission { change, reply, _room: room } in group {
+            self.written += change.bytes() as u64;
             callers.push((seal.add(change), reply, room));
         }
         let (ops, logs) = seal.finish();
@@ -229,6 +242,10 @@ impl Writer {
                     let _ = reply.send(Ok(Committed { commit, bases }));
                 }
                 self.watch.wake(&logs);
+                if self.written >= MUCH_BYTES {
+                    self.written = 0;
+                    self.much.notify_one();
+                }
             }
             Err(error) => self.refuse(&error, callers.into_iter().map(|(_, reply, _)| reply)),
         }

@@ -14,18 +14,25 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::admin::Command;
 use crate::committer::Change;
 
-/// How often logs are looked at.
+/// How often logs are looked at; sooner when much was written.
 const EVERY: Duration = Duration::from_secs(2);
+
+/// Batches of the index that are looked at in one go.
+const EXTENTS: usize = 1_024;
 
 /// Runs until the broker stops.
 pub async fn run(broker: Arc<Broker>) {
     let mut draining = broker.draining.clone();
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(EVERY) => {}
+        let is_quiet = tokio::select! {
+            () = tokio::time::sleep(EVERY) => true,
+            () = broker.committer.much_written() => false,
             () = crate::edge::stopped(&mut draining) => return,
-        }
+        };
         trim(&broker).await;
+        if is_quiet && let Err(error) = broker.store.tidy().await {
+            tracing::warn!(%error, "space was not freed; it will be tried in time");
+        }
     }
 }
 
@@ -103,20 +110,105 @@ async fn kept_from(store: &Store, log: LogId, retention: &pb::Retention, now: u6
         return end;
     }
     let by_count = if retention.max_messages > 0 { end.saturating_sub(retention.max_messages as u64) } else { 0 };
-    let mut at = store.first(log).max(by_count);
-    let mut bytes = store.bytes(log);
-    let max_bytes = if retention.max_bytes > 0 { retention.max_bytes as u64 } else { u64::MAX };
-    let oldest = retention.max_age.map_or(0, |age| now.saturating_sub(age.seconds as u64 * 1_000));
-    while at < end.min(needed) {
-        let Ok(read) = store.read(log, at, 1).await else { return at };
-        let Some(stored) = read.into_iter().next() else { return at };
-        let len = stored.bytes.len() as u64;
-        let Ok(batch) = Batch::parse(stored.bytes) else { return at };
-        if bytes <= max_bytes && batch.publish_time_ms() >= oldest {
+    let at = store.first(log).max(by_count);
+    let at = if retention.max_bytes > 0 { by_bytes(store, log, at, retention.max_bytes as u64).await } else { at };
+    match retention.max_age {
+        Some(age) => by_age(store, log, at, end.min(needed), now.saturating_sub(age.seconds as u64 * 1_000)).await,
+        None => at,
+    }
+}
+
+/// The first offset from which on the log has no more than `bytes_max`. Only the index is read.
+async fn by_bytes(store: &Store, log: LogId, mut at: Offset, bytes_max: u64) -> Offset {
+    let mut excess = store.bytes(log).saturating_sub(bytes_max);
+    while excess > 0 {
+        let Ok(extents) = store.extents(log, at, EXTENTS).await else { return at };
+        if extents.is_empty() {
             return at;
         }
-        bytes = bytes.saturating_sub(len);
-        at = stored.base + u64::from(stored.count);
+        for (_, end, bytes) in extents {
+            if excess == 0 {
+                break;
+            }
+            excess = excess.saturating_sub(bytes);
+            at = end;
+        }
     }
     at
+}
+
+/// The first offset of a batch that is not older than `oldest`: found by halves, as times rise with offsets.
+async fn by_age(store: &Store, log: LogId, first: Offset, end: Offset, oldest: u64) -> Offset {
+    let (mut from, mut to) = (first, end);
+    while from < to {
+        let middle = if from == first { from } else { from + (to - from) / 2 };
+        let Ok(read) = store.read(log, middle, 1).await else { return from };
+        let Some(stored) = read.into_iter().next() else { return from };
+        let Ok(batch) = Batch::parse(stored.bytes) else { return from };
+        if batch.publish_time_ms() < oldest {
+            from = stored.base + u64::from(stored.count);
+        } else if stored.base <= from {
+            return from;
+        } else {
+            to = stored.base.min(middle);
+        }
+    }
+    from
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ferrymq_core::{LogId, batch};
+    use ferrymq_engine::memory::MemoryLog;
+    use ferrymq_engine::store::{Op, Store, StoreOptions};
+
+    use super::{by_age, by_bytes};
+
+    const LOG: LogId = LogId(9);
+
+    /// Batch n has n + 1 messages, time 10 n, and one byte for each message.
+    async fn store() -> (Store, Vec<u64>) {
+        let store = Store::open(Arc::new(MemoryLog::new()), StoreOptions::default()).await.unwrap();
+        let mut bases = Vec::new();
+        for number in 0..40_u64 {
+            let base = store.end(LOG);
+            bases.push(base);
+            let records = vec![(&b""[..], &b"x"[..]); number as usize + 1];
+            let batch = batch::encode(number * 10, records.into_iter());
+            store.commit(vec![Op::Append { log: LOG, base, count: number as u32 + 1, batch }], false).await.unwrap();
+        }
+        (store, bases)
+    }
+
+    #[tokio::test]
+    async fn age_is_found_by_halves_as_by_looking_at_each() {
+        let (store, bases) = store().await;
+        let end = store.end(LOG);
+        for oldest in 0..420 {
+            let plain = bases.iter().enumerate().find(|(number, _)| *number as u64 * 10 >= oldest);
+            assert_eq!(by_age(&store, LOG, 0, end, oldest).await, plain.map_or(end, |(_, base)| *base), "{oldest}");
+        }
+        store.commit(vec![Op::Replace { log: LOG, base: bases[20], count: 21, batch: None }], false).await.unwrap();
+        for oldest in 0..420 {
+            let found = by_age(&store, LOG, 0, end, oldest).await;
+            let older = bases.iter().enumerate().filter(|(_, base)| **base < found);
+            assert!(older.into_iter().all(|(number, _)| number == 20 || (number as u64) * 10 < oldest), "{oldest}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_go_from_the_front_in_whole_batches() {
+        let (store, bases) = store().await;
+        let all = store.bytes(LOG);
+        let mut left = all;
+        for (number, (base, end, bytes)) in store.extents(LOG, 0, 100).await.unwrap().into_iter().enumerate() {
+            assert_eq!(base, bases[number]);
+            assert_eq!(by_bytes(&store, LOG, 0, left).await, base);
+            assert_eq!(by_bytes(&store, LOG, 0, left - 1).await, end);
+            left -= bytes;
+        }
+        assert_eq!(left, 0);
+    }
 }

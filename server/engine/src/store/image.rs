@@ -15,6 +15,8 @@ use super::{Inner, Store, StoreError, Writer};
 const SLICE_BYTES: usize = 256 << 10;
 /// Below this much room, space is freed without waiting for the usual number of bytes.
 const ROOM_MIN_BYTES: u64 = 16 << 20;
+/// Bytes of dead frames that are left alone in quiet times.
+const TIDY_SLACK_BYTES: u64 = 64 << 20;
 /// Frames that are written before that happens again.
 const PRESSED_EVERY_BYTES: u64 = 1 << 20;
 
@@ -52,6 +54,22 @@ impl Store {
         inner.give_up(passed);
         inner.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.copy_live(passed).await
+    }
+
+    /// Frees what is dead without waiting for the usual number of bytes, if that is worth it: for quiet times.
+    ///
+    /// # Errors
+    /// As [`Store::checkpoint`].
+    pub async fn tidy(&self) -> Result<(), StoreError> {
+        let written = self.inner.writer().await.since_image;
+        let live = self.inner.state().ledger.live_bytes;
+        let used = self.inner.frames.space().used_bytes;
+        if written < PRESSED_EVERY_BYTES || used <= live * 2 + TIDY_SLACK_BYTES {
+            return Ok(());
+        }
+        // Only what two images have passed is free.
+        self.checkpoint().await?;
+        self.checkpoint().await
     }
 
     /// Makes a checkpoint if it is time for one: beside the commits, or here where no runtime could go on with it.

@@ -29,6 +29,22 @@ impl Store {
         }
         self.inner.read_once(log, from, bytes_max).await
     }
+
+    /// Up to `count_max` batches of `log` from the one that holds `from`: for each its first offset, the offset behind its
+    /// last, and its bytes. Only the index is read.
+    ///
+    /// # Errors
+    /// If the index cannot be read.
+    pub async fn extents(
+        &self,
+        log: LogId,
+        from: Offset,
+        count_max: usize,
+    ) -> Result<Vec<(Offset, Offset, u64)>, StoreError> {
+        let take = |state: &LogState, loaded: &Loaded| next_batches(state, from, count_max, loaded);
+        let found = self.inner.ask(log, &mut Loaded::default(), take).await?.unwrap_or_default();
+        Ok(found.into_iter().map(|(base, entry)| (base, entry.end(base), entry.place.len.into())).collect())
+    }
 }
 
 impl Inner {
@@ -113,6 +129,22 @@ fn take_from(
         }
     }
     Ok((batches, bytes, true))
+}
+
+/// Up to `count_max` batches, as far as the index is in memory, but at least one.
+fn next_batches(state: &LogState, mut from: Offset, count_max: usize, loaded: &Loaded) -> Result<Entries, Missing> {
+    let mut batches = Entries::new();
+    while batches.len() < count_max {
+        match state.next_from(from, loaded) {
+            Ok(Some((base, entry))) => {
+                from = entry.end(base);
+                batches.push((base, entry));
+            }
+            Err(missing) if batches.is_empty() => return Err(missing),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    Ok(batches)
 }
 
 /// How many batches from the first on lie behind each other in its frame, none of them cached.
