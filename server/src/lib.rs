@@ -2,6 +2,9 @@
 //!
 //! [`run`] opens the store, starts a task for each queue and serves `ferrymq.v1` until it is told to stop.
 
+#[cfg(all(not(debug_assertions), any(feature = "planted-early-ack", feature = "planted-interval")))]
+compile_error!("a planted bug must not be in a release");
+
 pub mod ack_id;
 pub mod broker;
 pub mod catalogue;

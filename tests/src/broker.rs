@@ -179,6 +179,8 @@ pub fn binary() -> &'static Path {
         let profile = own.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "-p", "ferrymq-cli", "--bin", "ferrymq"]);
+        // Planted bugs: see `cargo xtask planted`.
+        build.args(std::env::var("TEST_FEATURES").iter().flat_map(|features| ["--features", features]));
         if profile.ends_with("release") {
             build.arg("--release");
         }

@@ -250,3 +250,14 @@ async fn a_message_too_large_for_a_consumer_fails_alone() {
     rest.sort();
     assert_eq!(rest, ["after", "before"], "what went with it has not failed");
 }
+
+#[tokio::test]
+async fn a_binding_begins_exactly_where_it_was_made() {
+    let (_broker, client) = with_topic("t").await;
+    publish(&client, "t", numbered(3)).await;
+    create_queue(&client, named("q"), &[("t", "#")]).await;
+    publish(&client, "t", vec![message("k", "after")]).await;
+    publish(&client, "t", vec![message("k", "last")]).await;
+    let first = collect(&client, "q", 1).await;
+    assert_eq!(payloads(&first)[0], "after", "the first message after the binding");
+}

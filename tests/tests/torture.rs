@@ -151,3 +151,22 @@ async fn nothing_is_lost_or_comes_back_over_kills() {
         assert!(ledger.confirmed.len() > 100, "the cycles hardly published anything");
     });
 }
+
+/// The checker itself: each kind of fault is seen, and what is allowed is not taken for one.
+#[test]
+fn the_ledger_sees_each_kind_of_fault() {
+    let mut ledger = Ledger::default();
+    ledger.sent.extend(["a", "b", "c"].map(String::from));
+    ledger.confirmed.extend(["a", "b"].map(String::from));
+    assert_eq!(ledger.lost(), ["a", "b"]);
+    ledger.receive("a", 1);
+    ledger.receive("a", 2);
+    ledger.receive("c", 1);
+    assert_eq!((ledger.lost(), ledger.faults.len()), (vec![&"b".to_owned()], 0));
+    ledger.receive("c", 1);
+    ledger.receive("never", 1);
+    ledger.acked.insert("a".into());
+    ledger.receive("a", 3);
+    let faults = ["c came twice as attempt 1", "never was never published", "a came back after its ack"];
+    assert_eq!(ledger.faults, faults);
+}

@@ -1,6 +1,7 @@
 //! Tasks of the FerryMQ repository, run as `cargo xtask <task>`.
 
 mod dependencies;
+mod planted;
 mod run;
 
 use std::process::ExitCode;
@@ -38,6 +39,12 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Plants bugs in the broker, one after the other, and shows that the tests find each. Takes some minutes.
+    Planted {
+        /// Only bugs whose name contains this.
+        #[arg(default_value = "")]
+        only: String,
+    },
     /// Kills the broker with SIGKILL under load, again and again, and checks that nothing is lost or comes back.
     Torture {
         /// How many times to kill it.
@@ -62,6 +69,7 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Test => run("cargo", &["test", "--workspace"], &[]),
         Task::Dependencies => dependencies::check(),
         Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
+        Task::Planted { only } => planted::run(&only),
         Task::Torture { cycles } => {
             let arguments = ["test", "-p", "ferrymq-tests", "--test", "torture", "--", "--nocapture"];
             run("cargo", &arguments, &[("TORTURE_CYCLES", cycles.to_string())])

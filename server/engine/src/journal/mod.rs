@@ -96,7 +96,7 @@ impl Shared {
         let segment = self.segments.get_mut(&place.generation)?;
         segment.live -= 1;
         let is_active = self.active.is_some_and(|(active, _)| active == place.generation);
-        let needed = if cfg!(feature = "planted-early-reuse") { 1 } else { 0 };
+        let needed = if cfg!(feature = "planted-early-reuse") { 8 } else { 0 };
         if segment.live <= needed && !is_active { self.retire(place.generation) } else { None }
     }
 

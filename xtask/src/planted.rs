@@ -1,0 +1,100 @@
+//! Shows that the tests can fail: each planted bug has to be caught by the suite, for the right reason.
+
+use std::process::Command;
+
+use crate::run::{Failure, root};
+
+/// A bug behind a feature, and what catches it.
+struct Bug {
+    feature: &'static str,
+    what: &'static str,
+    /// The package whose tests are run, and which of them.
+    tests: (&'static str, &'static [&'static str]),
+    /// The bug is in the broker that the tests start, not in the tests' own program.
+    in_broker: bool,
+    /// What the failing test says.
+    says: &'static str,
+}
+
+const BUGS: [Bug; 6] = [
+    Bug {
+        feature: "planted-no-fsync",
+        what: "no fsync before the confirm",
+        tests: ("ferrymq-engine", &["--test", "journal", "crash"]),
+        in_broker: false,
+        says: "was confirmed, and",
+    },
+    Bug {
+        feature: "planted-early-reuse",
+        what: "a cleaned segment is used again too early",
+        tests: ("ferrymq-engine", &["--test", "journal", "crash"]),
+        in_broker: false,
+        says: "NotThere",
+    },
+    Bug {
+        feature: "planted-early-ack",
+        what: "an ack is answered before its commit",
+        tests: ("ferrymq-tests", &["--test", "torture"]),
+        in_broker: true,
+        says: "came back after its ack",
+    },
+    Bug {
+        feature: "planted-sent-forgotten",
+        what: "the bound of what may have been sent is not kept (broker)",
+        tests: ("ferrymq-tests", &["--test", "torture"]),
+        in_broker: true,
+        says: "came twice as attempt 1",
+    },
+    Bug {
+        feature: "planted-sent-forgotten",
+        what: "the same, against the model",
+        tests: ("ferrymq-core", &["queue::tests"]),
+        in_broker: false,
+        says: "a duplicate does not say so",
+    },
+    Bug {
+        feature: "planted-interval",
+        what: "a binding's interval is off by one",
+        tests: ("ferrymq-tests", &["--test", "delivery", "a_binding_begins"]),
+        in_broker: true,
+        says: "the first message after the binding",
+    },
+];
+
+/// Plants each bug whose feature contains `only`, and runs the tests that have to fail.
+pub fn run(only: &str) -> Result<(), Failure> {
+    let mut missed = Vec::new();
+    for bug in BUGS.iter().filter(|bug| bug.feature.contains(only)) {
+        let (is_caught, output) = try_one(bug)?;
+        let (package, tests) = bug.tests;
+        println!(
+            "{:<8} {}: {} ({package} {})",
+            if is_caught { "caught" } else { "MISSED" },
+            bug.feature,
+            bug.what,
+            tests.join(" ")
+        );
+        if !is_caught {
+            eprintln!("{output}");
+            missed.push(bug.feature);
+        }
+    }
+    if missed.is_empty() { Ok(()) } else { Err(format!("the tests do not see {}", missed.join(", ")).into()) }
+}
+
+fn try_one(bug: &Bug) -> Result<(bool, String), Failure> {
+    let (package, tests) = bug.tests;
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "-p", package]);
+    if bug.in_broker {
+        command.env("TEST_FEATURES", bug.feature);
+    } else {
+        command.args(["--features", bug.feature]);
+    }
+    // Beside the usual build, so that no program with a bug is left in its place.
+    command.env("CARGO_TARGET_DIR", root().join("target/planted")).args(tests).current_dir(root());
+    let output = command.output().map_err(|error| format!("cargo: {error}"))?;
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let has_failed = said.contains("test result: FAILED") && said.contains(bug.says);
+    Ok((!output.status.success() && has_failed, said))
+}
