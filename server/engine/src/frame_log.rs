@@ -50,6 +50,14 @@ pub enum LogError {
     /// Nothing was written, and nothing is broken: there is no room. Try again when space returned.
     #[error("no space left for the journal")]
     Full,
+    /// The frame is larger than [`FrameLog::limits`] allows. Nothing was written, and nothing is broken.
+    #[error("a commit of {bytes} bytes is above the limit of {bytes_max}")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// The most.
+        bytes_max: usize,
+    },
     /// A write or a sync failed. Nothing may be written any more until the log is opened anew.
     #[error("the log stopped: {0}")]
     Stopped(String),
@@ -99,10 +107,10 @@ pub trait FrameLog: Send + Sync + 'static {
     /// The oldest commit still there; 0 if there is none.
     fn oldest(&self) -> CommitNo;
 
-    /// Frees all below `commit`, later and repeatably.
+    /// Frees all below `commit`, later and repeatably. The newest frame stays in any case: its number is never given again.
     fn drop_below(&self, commit: CommitNo);
 
-    /// Frees one frame, later and repeatably.
+    /// Frees one frame, later and repeatably; not the newest.
     fn drop_commit(&self, commit: CommitNo);
 
     /// Sizes to keep.
@@ -111,7 +119,8 @@ pub trait FrameLog: Send + Sync + 'static {
     /// How much room there is.
     fn space(&self) -> Space;
 
-    /// Ends writing: what was appended is durable, the lock is released.
+    /// Ends writing: what was appended is durable, the lock is released. Reading goes on; an append is
+    /// [`LogError::Stopped`].
     fn close(&self) -> BoxFuture<'_, Result<(), LogError>>;
 }
 

@@ -32,7 +32,7 @@ pub use recover::{CheckReport, check};
 /// Settings of a journal.
 #[derive(Debug, Clone)]
 pub struct JournalOptions {
-    /// Size of a segment file in bytes. Default 16 MiB; at least twice the largest commit.
+    /// Size of a segment file in bytes, from 4 KiB to 1 GiB. Default 16 MiB. A commit may have half of it, at most 8 MiB.
     pub segment_bytes: u64,
     /// Most bytes the journal may take. Default: what the file system has.
     pub disk_limit: Option<u64>,
@@ -50,6 +50,16 @@ const RESERVE_SEGMENTS: u64 = 2;
 const FREE_BYTES_MIN: u64 = 64 << 20;
 const SEAL_BYTES: usize = 1 << 20;
 const COMMIT_BYTES_MAX: usize = 8 << 20;
+const SEGMENT_BYTES_MIN: u64 = 4 << 10;
+/// No segment is larger: more of a file is not read.
+const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+
+impl JournalOptions {
+    fn limits(&self) -> Limits {
+        let commit_bytes_max = COMMIT_BYTES_MAX.min(usize::try_from(self.segment_bytes / 2).unwrap_or(usize::MAX));
+        Limits { seal_bytes: SEAL_BYTES.min(commit_bytes_max), commit_bytes_max }
+    }
+}
 
 /// Where a frame is.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +92,8 @@ struct Shared {
     retiring: usize,
     /// Spares were renamed, and the directory was not synced since.
     is_renamed: bool,
+    /// The active segment was begun when only settlements had room.
+    in_reserve: bool,
     stopped: Option<String>,
 }
 
@@ -121,7 +133,11 @@ struct Retired {
 /// Keeps retired segments as spares, or removes them.
 fn free(fs: &dyn Fs, shared: &Mutex<Shared>, retired: impl IntoIterator<Item = Retired>) {
     for Retired { generation, path } in retired {
-        let is_wanted = lock(shared).spares.len() < RESERVE_SEGMENTS as usize;
+        let is_wanted = {
+            let shared = lock(shared);
+            // One that is in the reserve is given back to the disk.
+            !shared.in_reserve && shared.spares.len() < RESERVE_SEGMENTS as usize
+        };
         let spare = path.with_file_name(format!("spare-{generation:016x}.seg"));
         let is_kept = is_wanted && fs.rename(Site::RenameRetired, &path, &spare).is_ok();
         if !is_kept && let Err(error) = fs.remove(Site::RemoveRetired, &path) {
@@ -176,6 +192,8 @@ impl Journal {
     /// # Errors
     /// As [`Journal::open`].
     pub fn open_on(fs: Arc<dyn Fs>, dir: &Path, options: JournalOptions) -> Result<Self, LogError> {
+        let segment_bytes = options.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+        let options = JournalOptions { segment_bytes, ..options };
         fs.make_dir(Site::MakeDir, dir).map_err(|error| io_error("data directory", &error))?;
         let held = fs.lock(dir)?;
         let (recovered, tail) = recover::recover(&*fs, dir)?;
@@ -320,7 +338,7 @@ impl FrameLog for Journal {
     }
 
     fn limits(&self) -> Limits {
-        Limits { seal_bytes: SEAL_BYTES, commit_bytes_max: COMMIT_BYTES_MAX }
+        self.options.limits()
     }
 
     fn space(&self) -> Space {
@@ -328,11 +346,14 @@ impl FrameLog for Journal {
         let segment = self.options.segment_bytes;
         let used_bytes = shared.files() * segment;
         let rest = shared.active.map_or(0, |(_, end)| segment.saturating_sub(end));
-        let spares = shared.spares.len() as u64 * segment;
+        let (spares, in_reserve) = (shared.spares.len() as u64 * segment, shared.in_reserve);
         drop(shared);
-        let by_limit =
-            self.options.disk_limit.map_or(u64::MAX, |limit| limit.saturating_sub(used_bytes) / segment * segment);
+        let limit = self.options.disk_limit.unwrap_or(u64::MAX);
         let disk = self.fs.free_bytes(Site::FreeBytesStats, &self.dir).unwrap_or(u64::MAX);
+        if in_reserve && (used_bytes > limit || (spares == 0 && disk < FREE_BYTES_MIN)) {
+            return Space { used_bytes, free_bytes: 0 };
+        }
+        let by_limit = limit.saturating_sub(used_bytes) / segment * segment;
         let by_disk = disk.saturating_sub(FREE_BYTES_MIN) / segment * segment;
         let free_bytes = rest.saturating_add(spares).saturating_add(by_limit.min(by_disk));
         // A commit goes into one segment whole: what is left of the active one may be too small for it.

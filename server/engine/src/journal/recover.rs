@@ -10,11 +10,8 @@ use std::sync::Arc;
 
 use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
 use super::fs::{Fs, FsFile, OpenMode, RealFs, Site};
-use super::{Place, Segment, Shared, io_error};
+use super::{Place, SEGMENT_BYTES_MAX, Segment, Shared, io_error};
 use crate::frame_log::LogError;
-
-/// No segment is larger: more of a file is not read.
-const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// One segment as it was read.
 struct Scan {
@@ -124,6 +121,8 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path) -> Result<(Shared, Option<Tail>),
         retiring: 0,
         // Whether a crashed process had synced them is not known.
         is_renamed: true,
+        // Nor whether there was room; the first publish asks.
+        in_reserve: true,
         stopped: None,
     };
     let mut tail = None;

@@ -11,8 +11,8 @@ use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
 use super::fs::{Fs, FsFile, OpenMode, Site};
 use super::recover::Tail;
 use super::{
-    AppendRequest, COMMIT_BYTES_MAX, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared, free,
-    io_error, lock, segment_name,
+    AppendRequest, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared, free, io_error, lock,
+    segment_name,
 };
 use crate::frame_log::LogError;
 
@@ -29,6 +29,7 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     /// Up to here the active segment has been written once: overwriting it is all that a sync has to make durable.
     written_to: u64,
+    is_fenced: bool,
 }
 
 /// A file for a new segment.
@@ -40,7 +41,7 @@ struct Next {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Mutex<Shared>>, fs: Arc<dyn Fs>, dir: PathBuf, options: JournalOptions) -> Self {
-        Self { shared, fs, dir, options, buffer: Vec::new(), written_to: u64::MAX }
+        Self { shared, fs, dir, options, buffer: Vec::new(), written_to: u64::MAX, is_fenced: false }
     }
 
     /// Makes durable what was found, and writes an empty frame behind it.
@@ -69,8 +70,9 @@ impl Writer {
     fn append(&mut self, prev: CommitNo, parts: &[Bytes], reserve: bool) -> Result<CommitNo, LogError> {
         let len: usize = parts.iter().map(Bytes::len).sum();
         let (newest, newest_hash) = self.check(prev)?;
-        if len > COMMIT_BYTES_MAX {
-            return Err(LogError::Io(format!("a commit of {len} bytes is larger than {COMMIT_BYTES_MAX}")));
+        let bytes_max = self.options.limits().commit_bytes_max;
+        if len > bytes_max {
+            return Err(LogError::TooLarge { bytes: len, bytes_max });
         }
         let (generation, at, file) = self.room_for(FRAME_HEADER + len, reserve)?;
         let commit = newest + 1;
@@ -106,12 +108,14 @@ impl Writer {
         file.write_all_at(Site::WriteZerosAhead, &zeros, end).map_err(|error| self.stop("journal write", &error))
     }
 
-    fn check(&self, prev: CommitNo) -> Result<(u64, u32), LogError> {
+    fn check(&mut self, prev: CommitNo) -> Result<(u64, u32), LogError> {
         let shared = lock(&self.shared);
         if let Some(why) = &shared.stopped {
             return Err(LogError::Stopped(why.clone()));
         }
-        if shared.newest != prev.0 {
+        // The caller's view of the end was wrong once: it is trusted no more.
+        self.is_fenced |= shared.newest != prev.0;
+        if self.is_fenced {
             return Err(LogError::Fenced);
         }
         Ok((shared.newest, shared.newest_hash))
@@ -141,6 +145,7 @@ impl Writer {
         if let Some((generation, end, file)) = active {
             // Room for the seal is always left.
             if end + (bytes + FRAME_HEADER) as u64 <= self.options.segment_bytes {
+                self.check_reserve(reserve)?;
                 return Ok((generation, end, file));
             }
             let next = self.next_segment(reserve)?;
@@ -160,31 +165,62 @@ impl Writer {
         self.write([Site::WriteSeal, Site::SyncSeal], file, end)
     }
 
+    /// What was taken for settlements alone is not for publishes, until there is room again.
+    fn check_reserve(&self, reserve: bool) -> Result<(), LogError> {
+        let (is_kept, files, spares) = {
+            let shared = lock(&self.shared);
+            (shared.in_reserve, shared.files(), shared.spares.len())
+        };
+        if reserve || !is_kept {
+            return Ok(());
+        }
+        let taken = if spares > 0 { None } else { Some(0) };
+        if !self.may_have(files, taken, false) {
+            return Err(LogError::Full);
+        }
+        lock(&self.shared).in_reserve = false;
+        Ok(())
+    }
+
+    /// True if the journal may have so many files, and take so many bytes of the disk, if any.
+    fn may_have(&self, files: u64, taken: Option<u64>, reserve: bool) -> bool {
+        let (extra, kept_free) = if reserve { (RESERVE_SEGMENTS, 0) } else { (0, FREE_BYTES_MIN) };
+        let bytes = files.saturating_sub(extra) * self.options.segment_bytes;
+        let is_within = self.options.disk_limit.is_none_or(|limit| bytes <= limit);
+        let disk_free = || self.fs.free_bytes(Site::FreeBytes, &self.dir).unwrap_or(u64::MAX);
+        is_within && taken.is_none_or(|taken| disk_free() >= taken + kept_free)
+    }
+
     /// A file for the next segment: a spare, or a new one.
     fn next_segment(&mut self, reserve: bool) -> Result<Next, LogError> {
-        let (spare, used) = {
-            let mut shared = lock(&self.shared);
-            let used = shared.files() * self.options.segment_bytes;
-            let spare = shared.spares.pop();
-            (spare.map(|spare| (spare, std::mem::take(&mut shared.is_renamed))), used)
+        let (files, spares) = {
+            let shared = lock(&self.shared);
+            (shared.files(), shared.spares.len())
         };
-        let Some((spare, is_renamed)) = spare else { return self.new_segment(used, reserve) };
+        let (files, taken) = if spares > 0 { (files, None) } else { (files + 1, Some(self.options.segment_bytes)) };
+        let is_roomy = self.may_have(files, taken, false);
+        let is_allowed = is_roomy || (reserve && self.may_have(files, taken, true));
+        if !is_allowed {
+            return Err(LogError::Full);
+        }
+        let next = if taken.is_none() { self.spare()? } else { None };
+        let next = next.map_or_else(|| self.fill(), Ok)?;
+        lock(&self.shared).in_reserve = !is_roomy;
+        Ok(next)
+    }
+
+    fn spare(&self) -> Result<Option<Next>, LogError> {
+        let (spare, is_renamed) = {
+            let mut shared = lock(&self.shared);
+            (shared.spares.pop(), std::mem::take(&mut shared.is_renamed))
+        };
         if is_renamed {
             // If its old name came back after a crash, its new content would be taken for damage there.
             self.fs
                 .sync_dir(Site::SyncDirRetired, &self.dir)
                 .map_err(|error| self.stop("sync of the directory", &error))?;
         }
-        Ok(Next { path: spare, written_to: u64::MAX })
-    }
-
-    fn new_segment(&self, used: u64, reserve: bool) -> Result<Next, LogError> {
-        let extra = if reserve { RESERVE_SEGMENTS * self.options.segment_bytes } else { 0 };
-        let wanted = used + self.options.segment_bytes;
-        let is_over = self.options.disk_limit.is_some_and(|limit| wanted > limit.saturating_add(extra));
-        let kept_free = if reserve { 0 } else { FREE_BYTES_MIN };
-        let disk_free = self.fs.free_bytes(Site::FreeBytes, &self.dir).unwrap_or(u64::MAX);
-        if is_over || disk_free < self.options.segment_bytes + kept_free { Err(LogError::Full) } else { self.fill() }
+        Ok(spare.map(|path| Next { path, written_to: u64::MAX }))
     }
 
     fn fill(&self) -> Result<Next, LogError> {

@@ -1,6 +1,7 @@
 //! A frame log in memory: for tests, and for brokers that keep nothing.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -25,8 +26,28 @@ struct Shared {
     newest: u64,
     newest_hash: u32,
     epoch: u64,
+    bytes: u64,
     appends: u64,
     faults: BTreeMap<u64, Fault>,
+}
+
+impl Shared {
+    fn drop_frame(&mut self, commit: u64) {
+        if commit != self.newest
+            && let Some(frame) = self.frames.remove(&commit)
+        {
+            self.bytes -= frame.body.len() as u64;
+        }
+    }
+
+    fn drop_below(&mut self, commit: u64) {
+        while let Some((&oldest, _)) = self.frames.first_key_value() {
+            if oldest >= commit || oldest == self.newest {
+                return;
+            }
+            self.drop_frame(oldest);
+        }
+    }
 }
 
 /// One owner's handle to a log in memory.
@@ -34,7 +55,12 @@ struct Shared {
 pub struct MemoryLog {
     shared: Arc<Mutex<Shared>>,
     epoch: u64,
+    is_closed: Arc<AtomicBool>,
+    bytes_max: Option<u64>,
 }
+
+const SEAL_BYTES: usize = 1 << 20;
+const COMMIT_BYTES_MAX: usize = 8 << 20;
 
 impl Default for MemoryLog {
     fn default() -> Self {
@@ -46,7 +72,13 @@ impl MemoryLog {
     /// An empty log.
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Arc::default(), epoch: 0 }
+        Self { shared: Arc::default(), epoch: 0, is_closed: Arc::default(), bytes_max: None }
+    }
+
+    /// An empty log that is full with so many bytes; half as many more are kept for settlements.
+    #[must_use]
+    pub fn with_limit(bytes_max: u64) -> Self {
+        Self { bytes_max: Some(bytes_max), ..Self::new() }
     }
 
     /// A new owner of the same log: from now on older handles are fenced.
@@ -54,7 +86,7 @@ impl MemoryLog {
     pub fn reopen(&self) -> Self {
         let mut shared = self.lock();
         shared.epoch += 1;
-        Self { shared: self.shared.clone(), epoch: shared.epoch }
+        Self { shared: self.shared.clone(), epoch: shared.epoch, is_closed: Arc::default(), bytes_max: self.bytes_max }
     }
 
     /// The append after `after` more ones fails so.
@@ -68,10 +100,30 @@ impl MemoryLog {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn append_now(&self, prev: CommitNo, parts: Vec<Bytes>) -> Result<CommitNo, LogError> {
+    /// Bytes that an append may still take.
+    fn free_bytes(&self, shared: &Shared, reserve: bool) -> u64 {
+        let limit = self.bytes_max.map_or(u64::MAX, |max| if reserve { max + max / 2 } else { max });
+        limit.saturating_sub(shared.bytes)
+    }
+
+    fn append_now(&self, prev: CommitNo, parts: Vec<Bytes>, reserve: bool) -> Result<CommitNo, LogError> {
         let mut shared = self.lock();
-        if shared.epoch != self.epoch || shared.newest != prev.0 {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(LogError::Stopped("closed".into()));
+        }
+        if shared.epoch != self.epoch {
             return Err(LogError::Fenced);
+        }
+        if shared.newest != prev.0 {
+            shared.epoch += 1;
+            return Err(LogError::Fenced);
+        }
+        let bytes = parts.iter().map(Bytes::len).sum();
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(LogError::TooLarge { bytes, bytes_max: COMMIT_BYTES_MAX });
+        }
+        if bytes as u64 > self.free_bytes(&shared, reserve) {
+            return Err(LogError::Full);
         }
         let at = shared.appends;
         shared.appends += 1;
@@ -84,6 +136,7 @@ impl MemoryLog {
             }
             None => {}
         }
+        shared.bytes += bytes as u64;
         let mut body = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
         parts.iter().for_each(|part| body.extend_from_slice(part));
         let (body, commit) = (body.freeze(), CommitNo(shared.newest + 1));
@@ -100,8 +153,8 @@ impl MemoryLog {
 }
 
 impl FrameLog for MemoryLog {
-    fn append(&self, prev: CommitNo, parts: Vec<Bytes>, _reserve: bool) -> BoxFuture<'_, Result<CommitNo, LogError>> {
-        async move { self.append_now(prev, parts) }.boxed()
+    fn append(&self, prev: CommitNo, parts: Vec<Bytes>, reserve: bool) -> BoxFuture<'_, Result<CommitNo, LogError>> {
+        async move { self.append_now(prev, parts, reserve) }.boxed()
     }
 
     fn read(&self, from: CommitNo, upto: CommitNo, bytes_max: usize) -> BoxFuture<'_, Result<Vec<Frame>, LogError>> {
@@ -138,23 +191,24 @@ impl FrameLog for MemoryLog {
     }
 
     fn drop_below(&self, commit: CommitNo) {
-        self.lock().frames.retain(|at, _| *at >= commit.0);
+        self.lock().drop_below(commit.0);
     }
 
     fn drop_commit(&self, commit: CommitNo) {
-        self.lock().frames.remove(&commit.0);
+        self.lock().drop_frame(commit.0);
     }
 
     fn limits(&self) -> Limits {
-        Limits { seal_bytes: 1 << 20, commit_bytes_max: 8 << 20 }
+        Limits { seal_bytes: SEAL_BYTES, commit_bytes_max: COMMIT_BYTES_MAX }
     }
 
     fn space(&self) -> Space {
-        let used = self.lock().frames.values().map(|frame| frame.body.len() as u64).sum();
-        Space { used_bytes: used, free_bytes: u64::MAX }
+        let shared = self.lock();
+        Space { used_bytes: shared.bytes, free_bytes: self.free_bytes(&shared, false) }
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), LogError>> {
+        self.is_closed.store(true, Ordering::Release);
         async { Ok(()) }.boxed()
     }
 }
