@@ -1,9 +1,10 @@
 //! What a queue has committed: settlements, dead letters, and the answers that wait for them.
 
 use bytes::Bytes;
-use ferrymq_core::LogId;
 use ferrymq_core::batch::{self, DeadLetterHeader};
 use ferrymq_core::queue::{DeadLetterOut, Outbox, Ticket};
+use ferrymq_core::settle::{Progress, SettleRecord};
+use ferrymq_core::{LogId, QueueId};
 use ferrymq_proto::server as pb;
 
 use super::Event;
@@ -32,9 +33,10 @@ impl Task {
             } else {
                 let letters = self.letters(&outbox).await;
                 let (shared, name) = (self.shared.clone(), self.record.settings.name.clone());
-                let target = self.dead_letter_target();
-                self.committing
-                    .push(Box::pin(async move { (ticket, give_up(&shared, &name, target, outbox, letters).await) }));
+                let (id, target) = (QueueId(self.record.id), self.dead_letter_target());
+                self.committing.push(Box::pin(async move {
+                    (ticket, give_up(&shared, (&name, id), target, outbox, letters).await)
+                }));
             }
         }
     }
@@ -127,26 +129,55 @@ enum Target {
     Topic(String),
 }
 
-/// One commit: appended where dead letters go, settled here.
+/// Most bytes of dead letters in one commit, if there is more than one: a group of commits has a largest size.
+const LETTERS_BYTES_MAX: usize = 1 << 20;
+
+/// Appended where dead letters go and settled here, each letter in one commit with its own settlement. All else that the
+/// outbox holds goes with the last of them.
 async fn give_up(
     shared: &Shared,
-    queue: &str,
+    queue: (&str, QueueId),
     target: Option<Target>,
     outbox: Outbox,
     letters: Vec<(DeadLetterHeader, Bytes)>,
 ) -> Result<(), Error> {
-    let log = target_log(shared, queue, target).await?;
-    let mut appends = Vec::new();
-    if let Some(log) = log
-        && !letters.is_empty()
-    {
-        let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
-        let records = headers.iter().zip(&letters).map(|(header, (_, message))| (&header[..], &message[..]));
-        let batch = batch::encode(shared.clock.now_ms(), records);
-        appends.push(Append { log, count: letters.len() as u32, batch });
+    let log = target_log(shared, queue.0, target).await?;
+    let mut rest = &letters[..];
+    loop {
+        let (now, later) = rest.split_at(one_commit(rest));
+        let append = log.filter(|_| !now.is_empty()).map(|log| append(shared, log, now));
+        let mut change = Change { appends: append.into_iter().collect(), ..Change::default() };
+        if later.is_empty() {
+            change.settles = outbox.records;
+            return shared.committer.settle(change).await?.wait().await.map(|_| ());
+        }
+        change.settles = now.iter().map(|(header, _)| settled(queue.1, header)).collect();
+        shared.committer.settle(change).await?.wait().await?;
+        rest = later;
     }
-    let change = Change { appends, settles: outbox.records, ..Change::default() };
-    shared.committer.settle(change).await?.wait().await.map(|_| ())
+}
+
+/// How many of these letters go into one commit.
+fn one_commit(letters: &[(DeadLetterHeader, Bytes)]) -> usize {
+    let mut bytes = 0;
+    let fits = letters.iter().take_while(|(header, message)| {
+        bytes += message.len() + header.description.len() + header.queue.len() + header.topic.len() + 64;
+        bytes <= LETTERS_BYTES_MAX
+    });
+    fits.count().max(1).min(letters.len())
+}
+
+fn append(shared: &Shared, log: LogId, letters: &[(DeadLetterHeader, Bytes)]) -> Append {
+    let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
+    let records = headers.iter().zip(letters).map(|(header, (_, message))| (&header[..], &message[..]));
+    let batch = batch::encode(shared.clock.now_ms(), records);
+    Append { log, count: letters.len() as u32, batch }
+}
+
+/// Written again with the rest of the outbox, which changes nothing.
+fn settled(queue: QueueId, letter: &DeadLetterHeader) -> SettleRecord {
+    let change = Progress::Settled { from: letter.offset, to: letter.offset + 1 };
+    SettleRecord { queue, log: letter.log, change }
 }
 
 async fn target_log(shared: &Shared, queue: &str, target: Option<Target>) -> Result<Option<LogId>, Error> {
