@@ -52,22 +52,35 @@ impl std::error::Error for Error {}
 /// How long a client should wait while the broker stops or the disk is full.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
+/// Longest text of an error. What a client gave may be in it several times, and all of it has to fit into the headers that a
+/// client takes, often 8 KiB.
+const TEXT_BYTES_MAX: usize = 512;
+
+fn short(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = (0..=TEXT_BYTES_MAX).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        text.push_str("...");
+    }
+    text
+}
+
 impl Error {
     /// An error of that reason.
     pub fn new(reason: ErrorReason, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = short(message.into());
         Self(Box::new(Facts { reason, message, field: None, metadata: BTreeMap::new(), retry_after: None }))
     }
 
     /// Names the field and the rule that it breaks.
     pub fn field(mut self, path: impl Into<String>, rule: impl Into<String>) -> Self {
-        self.0.field = Some((path.into(), rule.into()));
+        self.0.field = Some((short(path.into()), short(rule.into())));
         self
     }
 
     /// Adds a fact.
     pub fn meta(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.0.metadata.insert(key.into(), value.into());
+        self.0.metadata.insert(key.into(), short(value.into()));
         self
     }
 
@@ -211,5 +224,22 @@ impl Error {
     /// What was asked for is damaged, or cannot be read.
     pub fn damaged(what: &str) -> Self {
         Self::new(ErrorReason::DataDamaged, format!("damaged on disk: {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_cut_so_that_they_fit_into_headers() {
+        let long = "\u{fc}".repeat(300_000);
+        let error = Error::topic_not_found(&long, None).field(&long, &long);
+        let (field, rule) = error.violation().unwrap();
+        let facts = error.metadata().values().map(String::as_str);
+        for text in facts.chain([error.message(), field, rule]) {
+            assert!(text.len() <= TEXT_BYTES_MAX + 3 && text.ends_with("..."), "{}", text.len());
+        }
+        assert_eq!(Error::topic_not_found("t", None).metadata()["topic"], "t");
     }
 }
