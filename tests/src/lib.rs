@@ -1,9 +1,11 @@
 //! The harness of the scenarios: a real broker process, and short words for what they do with it.
 
 mod broker;
+mod verbatim;
 mod words;
 
 pub use broker::{Broker, binary};
+pub use verbatim::{call, call_once};
 pub use words::{
     acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some,
     within,

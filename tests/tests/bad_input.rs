@@ -6,10 +6,7 @@ use ferrymq_client::v1::{
 };
 use ferrymq_client::{Client, Code, Destination, Error, group, queue};
 use ferrymq_proto::raw;
-use ferrymq_tests::{Broker, binding, create_queue, create_topic, message, publish, pull, pull_some};
-use proptest::prelude::*;
-use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use ferrymq_tests::{Broker, binding, call_once, create_queue, create_topic, message, publish, pull, pull_some};
 
 async fn broker() -> (Broker, Client) {
     let broker = Broker::ephemeral();
@@ -150,52 +147,6 @@ async fn deleting_what_is_in_use_has_to_be_forced() {
     assert!(client.delete_queue("q", true).await.unwrap().deleted);
 }
 
-/// Sends bytes as they are, in place of an encoded request.
-#[derive(Default)]
-struct Verbatim;
-
-impl Codec for Verbatim {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Verbatim {
-    type Item = Bytes;
-    type Error = tonic::Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
-        bytes::BufMut::put(buffer, item);
-        Ok(())
-    }
-}
-
-impl Decoder for Verbatim {
-    type Item = Bytes;
-    type Error = tonic::Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
-        let length = bytes::Buf::remaining(buffer);
-        Ok(Some(bytes::Buf::copy_to_bytes(buffer, length)))
-    }
-}
-
-async fn call(client: &Client, path: &str, request: Bytes) -> Result<Bytes, tonic::Status> {
-    let mut grpc = Grpc::new(client.channel());
-    grpc.ready().await.expect("the broker is there");
-    let path = path.parse().expect("a path of a method");
-    Ok(grpc.unary(tonic::Request::new(request), path, Verbatim).await?.into_inner())
-}
-
 #[tokio::test]
 async fn malformed_bytes_and_text_are_invalid_arguments() {
     let (_broker, client) = broker().await;
@@ -207,7 +158,7 @@ async fn malformed_bytes_and_text_are_invalid_arguments() {
         b"\x0a\x01t\x22\x02\x1a\x09",     // A message that is cut off.
     ];
     for case in cases {
-        let error = call(&client, publish, Bytes::from_static(case)).await.unwrap_err();
+        let error = call_once(&client, publish, Bytes::from_static(case)).await.unwrap_err();
         assert_eq!(error.code(), Code::InvalidArgument, "{case:x?}: {error:?}");
     }
     assert_serves(&client).await;
@@ -222,37 +173,12 @@ async fn a_message_of_another_encoder_comes_out_byte_for_byte() {
         messages: vec![foreign.clone()],
         ..Default::default()
     };
-    call(&client, "/ferrymq.v1.MessagingService/Publish", prost::Message::encode_to_vec(&request).into())
+    call_once(&client, "/ferrymq.v1.MessagingService/Publish", prost::Message::encode_to_vec(&request).into())
         .await
         .unwrap();
     let pull = PullRequest { source: Some(pull_request::Source::Queue("q".into())), ..Default::default() };
     let pull = prost::Message::encode_to_vec(&pull).into();
-    let response = call(&client, "/ferrymq.v1.MessagingService/Pull", pull).await.unwrap();
+    let response = call_once(&client, "/ferrymq.v1.MessagingService/Pull", pull).await.unwrap();
     let found = response.windows(foreign.len()).any(|window| window == foreign);
     assert!(found, "{response:x?}");
-}
-
-const WAIT: std::time::Duration = std::time::Duration::from_millis(500);
-
-#[test]
-fn random_bytes_as_any_request_do_no_harm() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (_broker, client) = runtime.block_on(broker());
-    let pool = prost_reflect::DescriptorPool::decode(ferrymq_proto::DESCRIPTORS).unwrap();
-    let methods: Vec<String> = pool
-        .services()
-        .flat_map(|service| {
-            let name = service.full_name().to_owned();
-            service.methods().map(move |method| format!("/{name}/{}", method.name())).collect::<Vec<_>>()
-        })
-        .collect();
-    let input = (prop::sample::select(methods), prop::collection::vec(any::<u8>(), 0..64));
-    proptest!(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() }, |((method, bytes) in input)| {
-        // A stream that opened well may wait for ever; all other answers come at once.
-        let answer = async { tokio::time::timeout(WAIT, call(&client, &method, bytes.into())).await };
-        if let Ok(Err(status)) = runtime.block_on(answer) {
-            prop_assert!(status.code() != Code::Internal && status.code() != Code::Unknown, "{}: {:?}", method, status);
-        }
-    });
-    runtime.block_on(assert_serves(&client));
 }

@@ -1,10 +1,10 @@
-//! What holds over restarts, kills, ends on request, and a full disk.
+//! What holds over restarts, kills and ends on request.
 
 use std::path::Path;
 use std::process::Command;
 
-use ferrymq_client::v1::{ErrorReason, Queue};
-use ferrymq_client::{Code, Destination, group};
+use ferrymq_client::v1::Queue;
+use ferrymq_client::{Code, group};
 use ferrymq_tests::{
     Broker, acked, binary, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull,
     pull_some, within,
@@ -84,23 +84,4 @@ fn serve(data: &Path) -> std::process::Output {
     let mut command = Command::new(binary());
     command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command.output().expect("the broker's binary runs")
-}
-
-#[tokio::test]
-async fn a_full_disk_refuses_publishes_while_acks_go_on() {
-    let broker = Broker::start_with(&["--disk-limit", "268435456"]);
-    let client = prepare(&broker).await;
-    let mut refused = None;
-    for _ in 0..300 {
-        let batch = (0..4).map(|_| message("", vec![7_u8; 1 << 18])).collect();
-        let answer = within("an answer", client.publish(Destination::Topic("t".into()), batch)).await;
-        refused = answer.err();
-        if refused.is_some() {
-            break;
-        }
-    }
-    let refused = refused.expect("300 MiB do not fit into 256 MiB");
-    assert_eq!((refused.code(), refused.reason()), (Code::ResourceExhausted, ErrorReason::DiskFull));
-    acked(&client, &pull_some(&client, "q").await).await;
-    client.server_info().await.unwrap();
 }
