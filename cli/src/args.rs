@@ -174,6 +174,9 @@ pub struct ServeArgs {
 #[derive(Debug, Subcommand)]
 pub enum TopicCommand {
     /// Make a topic.
+    #[command(after_help = "Examples:
+  ferrymq topic create orders
+  ferrymq topic create audit --keep-forever")]
     Create {
         /// Its name.
         name: String,
@@ -188,10 +191,19 @@ pub enum TopicCommand {
         keep_forever: bool,
     },
     /// Show one, with its numbers.
+    #[command(after_help = "Examples:
+  ferrymq topic get orders
+  ferrymq topic get orders --json")]
     Get(Name),
     /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq topic list
+  ferrymq topic list orders --json")]
     List(Prefix),
     /// Delete one with all that it keeps.
+    #[command(after_help = "Examples:
+  ferrymq topic delete orders
+  ferrymq topic delete orders --force")]
     Delete(Deletion),
 }
 
@@ -199,12 +211,24 @@ pub enum TopicCommand {
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
     /// Make a queue.
+    #[command(after_help = "Examples:
+  ferrymq queue create billing --topic orders --pattern 'eu.#'
+  ferrymq queue create jobs --max-attempts 5 --lease 2m")]
     Create(QueueArgs),
     /// Show one, with its bindings and numbers.
+    #[command(after_help = "Examples:
+  ferrymq queue get billing
+  ferrymq queue get billing --json")]
     Get(Name),
     /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq queue list
+  ferrymq queue list bill --json")]
     List(Prefix),
     /// Delete one with its messages.
+    #[command(after_help = "Examples:
+  ferrymq queue delete billing
+  ferrymq queue delete billing --force")]
     Delete(Deletion),
 }
 
@@ -240,6 +264,9 @@ pub struct QueueArgs {
 #[derive(Debug, Subcommand)]
 pub enum BindingCommand {
     /// Bind a queue to a topic.
+    #[command(after_help = "Examples:
+  ferrymq binding create orders billing --pattern 'eu.*.created'
+  ferrymq binding create orders audit --from earliest")]
     Create {
         /// Where messages come from.
         topic: String,
@@ -253,8 +280,14 @@ pub enum BindingCommand {
         from: Option<Edge>,
     },
     /// Show one.
+    #[command(after_help = "Examples:
+  ferrymq binding get NAME
+  ferrymq binding get NAME --json")]
     Get(Name),
     /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq binding list
+  ferrymq binding list --topic orders --json")]
     List {
         /// Only from this topic.
         #[arg(long, default_value = "")]
@@ -264,6 +297,9 @@ pub enum BindingCommand {
         queue: String,
     },
     /// Delete one; what the queue has received stays.
+    #[command(after_help = "Examples:
+  ferrymq binding list --queue billing
+  ferrymq binding delete NAME")]
     Delete(Name),
 }
 
@@ -429,6 +465,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    fn without_example(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let path = format!("{path} {}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            if !help.contains(&format!("  {path}")) {
+                found.push(path.clone());
+            }
+            without_example(command, &path, found);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example_of_it() {
+        let mut found = Vec::new();
+        without_example(&Cli::command(), "ferrymq", &mut found);
+        assert_eq!(found, Vec::<String>::new());
     }
 
     #[test]

@@ -67,7 +67,11 @@ impl Failure {
             Some(similar) => vec![similar],
             None => missing.existing(client).await,
         };
-        let create = format!("ferrymq {} create {}", missing.kind, missing.name);
+        let create = match missing.name.split_once('/') {
+            // The queue of a group is made by subscribing.
+            Some((topic, group)) => format!("ferrymq subscribe --topic {topic} --group {group} --create"),
+            None => format!("ferrymq {} create {}", missing.kind, missing.name),
+        };
         let hint = match closest(&missing.name, &names) {
             Some(close) => format!("did you mean `{close}`? Or make it: {create}"),
             None => create,
@@ -110,6 +114,15 @@ fn hint_for(error: &Error) -> Option<String> {
         (ErrorReason::WritesStopped, _) => "a write to its disk failed: look at the broker's log, then restart it",
         (ErrorReason::Draining | ErrorReason::Recovering, _) => "try again in a moment",
         (ErrorReason::InUse, _) => "--force deletes it all the same",
+        (ErrorReason::SettingsDiffer, _) => "`get` shows how it is; to have it otherwise, delete it and make it anew",
+        (ErrorReason::BindingNotFound, _) => "`ferrymq binding list` shows what there is",
+        (ErrorReason::NoRoute, _) => "`ferrymq binding list` shows what is bound, and by which patterns",
+        (ErrorReason::NameInvalid, _) => "letters, digits, `.`, `_` and `-`; the first one a letter or a digit",
+        (ErrorReason::PatternInvalid, _) => "words with dots between; `*` is one word, `#` none or more: eu.*.created",
+        (ErrorReason::MessageTooLarge, _) => "the broker's setting message_bytes_max allows larger ones",
+        (ErrorReason::BatchTooLarge, _) => {
+            "send fewer at once; the broker's settings are request_bytes_max and batch_items_max"
+        }
         (ErrorReason::DiskFull, _) => "consume or purge messages, or give the broker more room (--disk-limit)",
         _ => return None,
     };

@@ -148,7 +148,8 @@ impl Error {
 
     /// No such binding.
     pub fn binding_not_found(name: &str) -> Self {
-        Self::not_found(ErrorReason::BindingNotFound, "binding", name, None)
+        // Its name does not say how to make it.
+        Self::not_found(ErrorReason::BindingNotFound, "binding", name, None).meta("hint", "ferrymq binding list")
     }
 
     fn not_found(reason: ErrorReason, what: &str, name: &str, similar: Option<&str>) -> Self {

@@ -87,10 +87,16 @@ async fn publish_lines(args: &PublishArgs, to: Destination, context: &Context) -
     options.template.require_route = args.require_route;
     let publisher = context.client.publisher_with(to, options);
     let (confirms, receiver) = mpsc::channel(UNREAD_CONFIRMS_MAX);
-    let tally = tokio::spawn(count(receiver));
+    let mut tally = tokio::spawn(count(receiver));
 
     let mut lines = stdin_messages(template(args), args.messages);
-    while let Some(batch) = next_batch(&mut lines).await {
+    loop {
+        let batch = tokio::select! {
+            batch = next_batch(&mut lines) => batch,
+            // It ends early only with a confirm that failed: that is told at once, not after the next line.
+            ended = &mut tally => return counted(ended),
+        };
+        let Some(batch) = batch else { break };
         let sent = publisher.publish(batch?).await;
         // The counting side has the reason: the first confirm that failed.
         if confirms.send(sent?).await.is_err() {
@@ -98,9 +104,13 @@ async fn publish_lines(args: &PublishArgs, to: Destination, context: &Context) -
         }
     }
     drop(confirms);
-    let tally = tally.await.map_err(|e| Failure::other(e.to_string()))??;
+    let tally = counted(tally.await)?;
     publisher.finish().await?;
     Ok(tally)
+}
+
+fn counted(ended: Result<Result<Tally, Failure>, tokio::task::JoinError>) -> Result<Tally, Failure> {
+    ended.map_err(|error| Failure::other(error.to_string()))?
 }
 
 /// Sums up confirms in order; ends with the first that failed.

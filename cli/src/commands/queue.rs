@@ -1,7 +1,7 @@
 //! `ferrymq queue`.
 
 use ferrymq_client::v1::dead_letter_policy::Target;
-use ferrymq_client::v1::{Binding, DeadLetterPolicy, Queue, RetryPolicy};
+use ferrymq_client::v1::{Binding, DeadLetterPolicy, Queue, ResourceView, RetryPolicy};
 
 use super::Context;
 use crate::args::{QueueArgs, QueueCommand};
@@ -61,13 +61,48 @@ fn settings(args: QueueArgs) -> Queue {
 }
 
 async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
-    let queues = context.client.list_queues(prefix).await?;
+    let queues = context.client.list_queues_in(prefix, ResourceView::Full).await?;
     if context.json {
         for queue in &queues {
             output::value(&json::of("Queue", queue), true)?;
         }
         return Ok(());
     }
-    let rows: Vec<_> = queues.into_iter().map(|queue| vec![queue.name]).collect();
-    Ok(output::table(&["QUEUE"], &rows)?)
+    let rows: Vec<_> = queues.into_iter().map(row).collect();
+    let headings = [
+        "QUEUE",
+        "READY",
+        "UNSETTLED",
+        "BACKING OFF",
+        "CONSUMERS",
+        "OLDEST",
+        "ACKED",
+        "REJECTED",
+        "EXHAUSTED",
+        "BOUND TO",
+    ];
+    Ok(output::table(&headings, &rows)?)
+}
+
+fn row(queue: Queue) -> Vec<String> {
+    let stats = queue.stats.unwrap_or_default();
+    let number = |number: i64| number.to_string();
+    let age = stats.oldest_age.and_then(|age| std::time::Duration::try_from(age).ok());
+    vec![
+        queue.name,
+        number(stats.ready),
+        number(stats.unsettled),
+        number(stats.backing_off),
+        number(stats.consumers),
+        age.map_or_else(|| "-".into(), |age| format!("{}s", age.as_secs())),
+        number(stats.acked),
+        number(stats.rejected),
+        number(stats.exhausted),
+        queue.bindings.iter().map(bound).collect::<Vec<_>>().join(", "),
+    ]
+}
+
+/// A binding as one word: `orders:eu.#`.
+fn bound(binding: &Binding) -> String {
+    if binding.pattern.is_empty() { binding.topic.clone() } else { format!("{}:{}", binding.topic, binding.pattern) }
 }

@@ -1,6 +1,6 @@
 //! `ferrymq serve`.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use ferrymq_server::ReadyInfo;
 use ferrymq_server::config::{Config, ConfigError, Layer, LogFormat};
@@ -14,8 +14,7 @@ pub async fn run(args: ServeArgs) -> Result<(), Failure> {
     let print = args.print_config;
     let config = configuration(args)?;
     if print {
-        print!("{}", config.to_toml());
-        return Ok(());
+        return Ok(io::stdout().lock().write_all(config.to_toml().as_bytes())?);
     }
     log(&config)?;
     let served = ferrymq_server::run(config, |info| greet(&info)).await;
@@ -55,15 +54,18 @@ fn log(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a person wants to know, and two things to try.
+/// What a person wants to know, and two things to try. That nobody reads it is no reason not to serve.
 fn greet(info: &ReadyInfo) {
     let addr = info.addr;
-    println!("FerryMQ {} on http://{addr}", info.version);
-    match &info.data {
-        Some(data) => println!("data in {}; a confirm means on disk (fdatasync)", data.display()),
-        None => println!("data in memory: all is gone when this stops"),
-    }
+    let data = match &info.data {
+        Some(data) => format!("data in {}; a confirm means on disk (fdatasync)", data.display()),
+        None => "data in memory: all is gone when this stops".into(),
+    };
     let url = if addr.port() == 7171 { String::new() } else { format!(" --url http://{addr}") };
-    println!("try:\n  ferrymq topic create orders{url}");
-    println!("  ferrymq subscribe --topic orders --group billing --create{url}");
+    let greeting = format!(
+        "FerryMQ {} on http://{addr}\n{data}\ntry:\n  ferrymq topic create orders{url}\n  ferrymq subscribe --topic orders \
+         --group billing --create{url}\n",
+        info.version
+    );
+    let _ = io::stdout().lock().write_all(greeting.as_bytes());
 }

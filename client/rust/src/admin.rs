@@ -26,11 +26,20 @@ impl Client {
         Ok(response.topic.unwrap_or_default())
     }
 
-    /// All topics whose names begin with `prefix`, by name.
+    /// All topics whose names begin with `prefix`, by name, with their settings.
     pub async fn list_topics(&self, prefix: &str) -> Result<Vec<Topic>, Error> {
+        self.list_topics_in(prefix, ResourceView::Basic).await
+    }
+
+    /// The same, with as much of each as `view` says.
+    pub async fn list_topics_in(&self, prefix: &str, view: ResourceView) -> Result<Vec<Topic>, Error> {
         let mut stub = self.admin();
-        let mut request =
-            ListTopicsRequest { page_size: PAGE_SIZE, prefix: prefix.to_owned(), ..ListTopicsRequest::default() };
+        let mut request = ListTopicsRequest {
+            page_size: PAGE_SIZE,
+            prefix: prefix.to_owned(),
+            view: view.into(),
+            ..ListTopicsRequest::default()
+        };
         let mut topics = Vec::new();
         loop {
             let page = stub.list_topics(request.clone()).await?.into_inner();
@@ -61,11 +70,20 @@ impl Client {
         Ok(response.queue.unwrap_or_default())
     }
 
-    /// All queues whose names begin with `prefix`, by name.
+    /// All queues whose names begin with `prefix`, by name, with their settings.
     pub async fn list_queues(&self, prefix: &str) -> Result<Vec<Queue>, Error> {
+        self.list_queues_in(prefix, ResourceView::Basic).await
+    }
+
+    /// The same, with as much of each as `view` says.
+    pub async fn list_queues_in(&self, prefix: &str, view: ResourceView) -> Result<Vec<Queue>, Error> {
         let mut stub = self.admin();
-        let mut request =
-            ListQueuesRequest { page_size: PAGE_SIZE, prefix: prefix.to_owned(), ..ListQueuesRequest::default() };
+        let mut request = ListQueuesRequest {
+            page_size: PAGE_SIZE,
+            prefix: prefix.to_owned(),
+            view: view.into(),
+            ..ListQueuesRequest::default()
+        };
         let mut queues = Vec::new();
         loop {
             let page = stub.list_queues(request.clone()).await?.into_inner();
