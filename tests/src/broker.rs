@@ -176,7 +176,9 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let own = std::env::current_exe().expect("a test knows its own path");
-        let profile = own.parent().and_then(Path::parent).expect("a test is in target/PROFILE/deps");
+        let own = own.parent().expect("a program is in a directory");
+        // A test is in target/PROFILE/deps, a task of the repository in target/PROFILE.
+        let profile = if own.ends_with("deps") { own.parent().unwrap_or(own) } else { own };
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "-p", "ferrymq-cli", "--bin", "ferrymq"]);
         // Planted bugs: see `cargo xtask planted`.

@@ -1,5 +1,6 @@
 //! Tasks of the FerryMQ repository, run as `cargo xtask <task>`.
 
+mod demo;
 mod dependencies;
 mod planted;
 mod run;
@@ -45,6 +46,9 @@ enum Task {
         #[arg(default_value = "")]
         only: String,
     },
+    /// Real flight records through a topic and three queues, with a broker killed with -9 in the middle and consumers that
+    /// die: prints what was expected and what came, and fails on any difference. Needs npm, or a file.
+    Demo(demo::Demo),
     /// Kills the broker with SIGKILL under load, again and again, and checks that nothing is lost or comes back.
     Torture {
         /// How many times to kill it.
@@ -70,6 +74,7 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Dependencies => dependencies::check(),
         Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
         Task::Planted { only } => planted::run(&only),
+        Task::Demo(demo) => demo.run(),
         Task::Torture { cycles } => {
             let arguments = ["test", "-p", "ferrymq-tests", "--test", "torture", "--", "--nocapture"];
             run("cargo", &arguments, &[("TORTURE_CYCLES", cycles.to_string())])
