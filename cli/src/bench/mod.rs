@@ -23,8 +23,10 @@ const PAYLOADS: [usize; 2] = [100, 1024];
 const FAN_OUT: i32 = 10;
 const CALLERS: usize = 64;
 const CONNECTIONS: usize = 4;
-/// Two of the disk; for each payload five of the no-op server and eight of the broker.
-const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 8);
+/// A rate that leaves the machine mostly idle, in messages each second.
+const STEADY: f64 = 10_000.0;
+/// Two of the disk; for each payload five of the no-op server and nine of the broker.
+const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 9);
 
 /// Measures the broker at `url`, or one of its own.
 pub async fn run(args: BenchArgs, url: Option<&str>, as_json: bool) -> Result<(), Failure> {
@@ -101,6 +103,8 @@ impl Bench {
             let half = load::end_to_end(&target, Some(full / 2.0));
             self.measure("through, half", &target, report, half).await?;
         }
+        let steady = load::end_to_end(&target, Some(STEADY));
+        self.measure("through, 10k/s", &target, report, steady).await?;
         self.unmade(&target).await?;
 
         let target = self.made("fan", payload_bytes, FAN_OUT).await?;

@@ -146,10 +146,14 @@ impl Inner {
     async fn take(&self) -> Taken {
         let mut writer = self.writer().await;
         writer.since_image = 0;
-        let state = self.state();
-        writer.live_at_image = state.ledger.live_bytes;
-        let items = state.items();
-        Taken { meta: Meta { includes: writer.newest, hash: 0, digest: items::digest(&items) }, items }
+        let (includes, items) = {
+            let state = self.state();
+            writer.live_at_image = state.ledger.live_bytes;
+            (writer.newest, state.items())
+        };
+        // Commits go on from here.
+        drop(writer);
+        Taken { meta: Meta { includes, hash: 0, digest: items::digest(&items) }, items }
     }
 
     /// Gives up the stretches of frames up to `passed` that hold nothing live.
