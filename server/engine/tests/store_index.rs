@@ -2,16 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod wrapped;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ferrymq_core::{CommitNo, LogId, Offset};
-use ferrymq_engine::frame_log::{Frame, FrameLog, Limits, LogError, Space};
+use ferrymq_engine::frame_log::FrameLog as _;
 use ferrymq_engine::memory::MemoryLog;
 use ferrymq_engine::store::{Op, Store, StoreOptions};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use wrapped::Wrapped;
 
 const LOG: LogId = LogId(2);
 
@@ -175,53 +176,6 @@ async fn many_logs_with_little_in_each_share_index_frames() {
     held.restart(&log).await;
 }
 
-/// A log in which one frame, asked for by itself, is another one.
-struct Swapped {
-    log: MemoryLog,
-    at: CommitNo,
-    body: Bytes,
-}
-
-impl FrameLog for Swapped {
-    fn append(&self, prev: CommitNo, parts: Vec<Bytes>, reserve: bool) -> BoxFuture<'_, Result<CommitNo, LogError>> {
-        self.log.append(prev, parts, reserve)
-    }
-    fn read(&self, from: CommitNo, upto: CommitNo, bytes_max: usize) -> BoxFuture<'_, Result<Vec<Frame>, LogError>> {
-        self.log.read(from, upto, bytes_max)
-    }
-    fn get(&self, commit: CommitNo) -> BoxFuture<'_, Result<Frame, LogError>> {
-        async move {
-            let frame = self.log.get(commit).await?;
-            Ok(if commit == self.at { Frame { body: self.body.clone(), ..frame } } else { frame })
-        }
-        .boxed()
-    }
-    fn get_part(&self, commit: CommitNo, at: u32, len: u32) -> BoxFuture<'_, Result<Bytes, LogError>> {
-        self.log.get_part(commit, at, len)
-    }
-    fn newest(&self) -> CommitNo {
-        self.log.newest()
-    }
-    fn oldest(&self) -> CommitNo {
-        self.log.oldest()
-    }
-    fn drop_below(&self, commit: CommitNo) {
-        self.log.drop_below(commit);
-    }
-    fn drop_commit(&self, commit: CommitNo) {
-        self.log.drop_commit(commit);
-    }
-    fn limits(&self) -> Limits {
-        self.log.limits()
-    }
-    fn space(&self) -> Space {
-        self.log.space()
-    }
-    fn close(&self) -> BoxFuture<'_, Result<(), LogError>> {
-        self.log.close()
-    }
-}
-
 #[tokio::test]
 async fn the_older_image_serves_if_the_newest_is_not_whole() {
     let log = MemoryLog::new();
@@ -248,7 +202,7 @@ async fn the_older_image_serves_if_the_newest_is_not_whole() {
         let mut body = frame.body.to_vec();
         *body.last_mut().unwrap() ^= 1;
         let at = frame.commit;
-        let swapped = Swapped { log: log.reopen(), at, body: body.into() };
+        let swapped = Wrapped { swapped: Some((at, body.into())), ..Wrapped::new(log.reopen()) };
         let again = Held { store: Store::open(Arc::new(swapped), options()).await.unwrap(), ..held };
         assert_eq!(again.store.digest(), digest);
         again.check().await;

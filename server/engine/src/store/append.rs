@@ -1,6 +1,7 @@
 //! Appending a frame, and what it changes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ferrymq_core::settle::SettleRecord;
@@ -11,14 +12,19 @@ use tokio::sync::MutexGuard;
 
 use super::entry::Entry;
 use super::log_index::Loaded;
-use super::op::{self, Change, Op, Reindex};
+use super::op::{self, Change, Op, Part, Reindex};
 use super::{Inner, SETTLE_LOG, StoreError, Writer};
-use crate::frame_log::LogError;
+use crate::frame_log::{FrameLog, LogError};
 
-/// What a frame changes once it is durable.
+/// Batches of one frame.
+type Batches = Vec<(LogId, Offset, Bytes)>;
+/// The frames that were appended and their bytes, and what ended it before the last one.
+type Appended = (Vec<(CommitNo, u64)>, Option<LogError>);
+
+/// What frames change once all of them are durable.
 pub(super) enum Effect {
-    /// Operations, with the batches that are kept for those who read them next.
-    Ops { changes: Vec<Change>, settles: Vec<SettleRecord>, batches: Vec<(LogId, Offset, Bytes)> },
+    /// Operations: of each frame its changes, and the batches that are kept for those who read them next.
+    Ops(Vec<(Vec<Change>, Batches)>, Vec<SettleRecord>),
     /// Where a part of the index lies.
     Pages(Vec<Reindex>),
     /// Nothing.
@@ -28,9 +34,25 @@ pub(super) enum Effect {
 /// An append under way. The writer owns it, so that it is brought to its end also when its caller goes away: what is on
 /// disk must be known to whoever appends next.
 pub(super) struct Unfinished {
-    append: BoxFuture<'static, Result<CommitNo, LogError>>,
-    written: u64,
+    append: BoxFuture<'static, Appended>,
     effect: Effect,
+}
+
+async fn append_all(log: Arc<dyn FrameLog>, mut newest: CommitNo, frames: Vec<Vec<Bytes>>, reserve: bool) -> Appended {
+    let mut appended = Vec::with_capacity(frames.len());
+    for parts in frames {
+        let written = bytes_of(&parts) as u64;
+        match log.append(newest, parts, reserve).await {
+            Ok(commit) => newest = commit,
+            Err(error) => return (appended, Some(error)),
+        }
+        appended.push((newest, written));
+    }
+    (appended, None)
+}
+
+fn bytes_of(parts: &[Bytes]) -> usize {
+    parts.iter().map(Bytes::len).sum()
 }
 
 impl Inner {
@@ -42,58 +64,64 @@ impl Inner {
         writer
     }
 
-    /// Appends one frame and lets it take effect; its commit number.
+    /// Appends frames and lets them take effect together; the last one's commit number.
     pub(super) async fn append(
         &self,
         writer: &mut Writer,
-        parts: Vec<Bytes>,
+        frames: Vec<Vec<Bytes>>,
         reserve: bool,
         effect: Effect,
     ) -> Result<CommitNo, StoreError> {
-        let bytes = parts.iter().map(Bytes::len).sum();
         let bytes_max = self.frames.limits().commit_bytes_max;
-        if bytes > bytes_max {
+        if let Some(bytes) = frames.iter().map(|parts| bytes_of(parts)).find(|bytes| *bytes > bytes_max) {
             return Err(StoreError::TooLarge { bytes, bytes_max });
         }
-        let (frames, newest) = (self.frames.clone(), writer.newest);
-        let append = async move { frames.append(newest, parts, reserve).await }.boxed();
-        writer.unfinished = Some(Unfinished { append, written: bytes as u64, effect });
+        let append = append_all(self.frames.clone(), writer.newest, frames, reserve).boxed();
+        writer.unfinished = Some(Unfinished { append, effect });
         self.finish(writer).await
     }
 
     /// Brings the append under way to its end; the newest commit then.
     async fn finish(&self, writer: &mut Writer) -> Result<CommitNo, StoreError> {
         if let Some(unfinished) = &mut writer.unfinished {
-            let appended = (&mut unfinished.append).await;
+            let (appended, failure) = (&mut unfinished.append).await;
             let done = writer.unfinished.take();
-            writer.newest = appended?;
-            if let Some(Unfinished { written, effect, .. }) = done {
-                writer.since_image += written;
-                self.take_effect(writer.newest, effect, written);
+            writer.newest = appended.last().map_or(writer.newest, |(commit, _)| *commit);
+            writer.since_image += appended.iter().map(|(_, written)| written).sum::<u64>();
+            let effect = done.map(|done| done.effect).filter(|_| failure.is_none());
+            self.take_effect(&appended, effect.unwrap_or(Effect::Nothing));
+            if let Some(failure) = failure {
+                return Err(failure.into());
             }
         }
         Ok(writer.newest)
     }
 
-    fn take_effect(&self, commit: CommitNo, effect: Effect, written: u64) {
+    fn take_effect(&self, appended: &[(CommitNo, u64)], effect: Effect) {
+        let frames = || appended.iter().map(|(commit, _)| *commit);
+        let Some(commit) = frames().next_back() else { return };
+        let mut state = self.state_mut();
+        appended.iter().for_each(|(commit, written)| state.note_frame(*commit, *written));
         match effect {
-            Effect::Ops { changes, settles, batches } => {
+            Effect::Ops(parts, settles) => {
+                state.apply(commit, frames().zip(parts.iter().map(|(changes, _)| &changes[..])), &settles);
+                drop(state);
                 let mut cache = self.cache();
-                batches.into_iter().for_each(|(log, base, batch)| cache.insert(log, base, commit, batch));
-                drop(cache);
-                self.state_mut().apply(commit, &changes, &settles, written);
+                for (frame, (_, batches)) in frames().zip(parts) {
+                    batches.into_iter().for_each(|(log, base, batch)| cache.insert(log, base, frame, batch));
+                }
             }
-            Effect::Pages(parts) => self.state_mut().reindex(commit, &parts, written),
-            Effect::Nothing => self.state_mut().note_frame(commit, written),
+            Effect::Pages(parts) => state.reindex(commit, &parts),
+            Effect::Nothing => {}
         }
     }
 
     /// Appends a frame that changes no log.
     pub(super) async fn append_own(&self, writer: &mut Writer, parts: Vec<Bytes>) -> Result<CommitNo, StoreError> {
-        self.append(writer, parts, true, Effect::Nothing).await
+        self.append(writer, vec![parts], true, Effect::Nothing).await
     }
 
-    /// Appends one frame of operations. `settles` are the records in them.
+    /// Commits operations, in as many frames as their size takes. `settles` are the records in them.
     pub(super) async fn commit_ops(
         &self,
         writer: &mut Writer,
@@ -103,14 +131,20 @@ impl Inner {
     ) -> Result<CommitNo, StoreError> {
         let replaced = self.replaced(&mut ops).await?;
         let old = |log, base| replaced.get(&(log, base)).copied().unwrap_or(Entry::gone(0));
-        let parts = op::encode(writer.image, &ops, old);
-        let changes = op::changes(&parts).map_err(|what| StoreError::Refused(what.0))?;
-        let batches = ops.into_iter().filter_map(|op| match op {
-            Op::Append { log, base, batch, .. } if log != SETTLE_LOG => Some((log, base, batch)),
-            _ => None,
-        });
-        let effect = Effect::Ops { changes, settles, batches: batches.collect() };
-        self.append(writer, parts, reserve, effect).await
+        let groups = split(ops, self.frames.limits().commit_bytes_max.saturating_sub(op::FRAME_BYTES));
+        let before = groups.len() as u64 - 1;
+        let (mut frames, mut effects) = (Vec::new(), Vec::new());
+        for (nth, ops) in groups.into_iter().enumerate() {
+            let part = match before {
+                0 => Part::Whole,
+                _ if nth as u64 == before => Part::Last(before),
+                _ => Part::Early,
+            };
+            let parts = op::encode(writer.image, part, &ops, old);
+            effects.push((op::changes(&parts).map_err(|what| StoreError::Refused(what.0))?, batches_of(ops)));
+            frames.push(parts);
+        }
+        self.append(writer, frames, reserve, Effect::Ops(effects, settles)).await
     }
 
     /// What the replacements among `ops` replace. Those of a batch that is not there are left out.
@@ -129,4 +163,31 @@ impl Inner {
         ops.retain(|op| !matches!(op, Op::Replace { log, base, .. } if !found.contains_key(&(*log, *base))));
         Ok(found)
     }
+}
+
+/// What each frame of at most about `bytes_max` takes of `ops`, in order; one frame at least.
+fn split(ops: Vec<Op>, bytes_max: usize) -> Vec<Vec<Op>> {
+    let (mut groups, mut bytes) = (vec![Vec::new()], 0);
+    for op in ops {
+        let more = op.bytes_max();
+        match groups.last_mut().filter(|group| group.is_empty() || bytes + more <= bytes_max) {
+            Some(group) => {
+                bytes += more;
+                group.push(op);
+            }
+            None => {
+                bytes = more;
+                groups.push(vec![op]);
+            }
+        }
+    }
+    groups
+}
+
+fn batches_of(ops: Vec<Op>) -> Batches {
+    let batches = ops.into_iter().filter_map(|op| match op {
+        Op::Append { log, base, batch, .. } if log != SETTLE_LOG => Some((log, base, batch)),
+        _ => None,
+    });
+    batches.collect()
 }

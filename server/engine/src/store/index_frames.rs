@@ -115,7 +115,7 @@ impl Inner {
         let Kind::Pages(parts) = op::decode(&body).map_err(|what| StoreError::Refused(what.0))?.kind else {
             return Ok(());
         };
-        self.append(&mut writer, vec![body], true, Effect::Pages(parts)).await?;
+        self.append(&mut writer, vec![vec![body]], true, Effect::Pages(parts)).await?;
         self.counters.index_frames.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

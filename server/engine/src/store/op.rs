@@ -13,6 +13,8 @@ use super::entry::{self, Entries, Entry};
 const VERSION: u8 = 1;
 /// Bytes before the header.
 const PREFIX: usize = 6;
+/// Bytes of a frame of operations besides them, at most.
+pub(super) const FRAME_BYTES: usize = PREFIX + 3 * 10;
 
 /// An operation on the store: absolute, so that it may be applied twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,21 @@ pub enum Op {
         /// The key.
         key: Bytes,
     },
+}
+
+impl Op {
+    /// Bytes that it takes in a frame, at most.
+    pub(super) fn bytes_max(&self) -> usize {
+        /// Numbers, lengths and checksums.
+        const FIELDS_BYTES: usize = 80;
+        FIELDS_BYTES
+            + match self {
+                Self::Append { batch, .. } | Self::Replace { batch: Some(batch), .. } => batch.len(),
+                Self::Replace { batch: None, .. } | Self::TrimTo { .. } => 0,
+                Self::Put { key, value } => key.len() + value.len(),
+                Self::Delete { key } => key.len(),
+            }
+    }
 }
 
 /// Where a batch lies.
@@ -116,11 +133,22 @@ pub(super) struct Reindex {
     pub pages: Vec<(u32, u32, u32, Entries)>,
 }
 
+/// Which part of a commit a frame of operations is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// Not the last one: without effect until that is there.
+    Early,
+    /// The last one, behind so many others. All of them are one commit, this one's.
+    Last(u64),
+}
+
 /// What a frame is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Operations.
-    Ops(Vec<Change>),
+    Ops(Part, Vec<Change>),
     /// A part of a state image.
     Slice(Bytes),
     /// The end of a state image.
@@ -155,15 +183,23 @@ pub(super) struct Body {
 }
 
 /// The parts of a frame of operations; batches are not copied. `replaced` tells what is replaced.
-pub(super) fn encode(image: CommitNo, ops: &[Op], replaced: impl Fn(LogId, Offset) -> Entry) -> Vec<Bytes> {
+pub(super) fn encode(image: CommitNo, part: Part, ops: &[Op], replaced: impl Fn(LogId, Offset) -> Entry) -> Vec<Bytes> {
     let mut header = Vec::with_capacity(16 + ops.len() * 24);
     codec::put_varint(&mut header, image.0);
+    if let Part::Last(before) = part {
+        codec::put_varint(&mut header, before);
+    }
     codec::put_varint(&mut header, ops.len() as u64);
     let mut batches = Vec::new();
     for op in ops {
         put_op(&mut header, op, &replaced, &mut batches);
     }
-    let mut parts = vec![with_prefix(1, &header)];
+    let kind = match part {
+        Part::Whole => 1,
+        Part::Early => 6,
+        Part::Last(_) => 7,
+    };
+    let mut parts = vec![with_prefix(kind, &header)];
     parts.append(&mut batches);
     parts
 }
@@ -263,6 +299,9 @@ pub(super) fn changes(parts: &[Bytes]) -> Result<Vec<Change>, Malformed> {
     let Some(head) = parts.first() else { return Err(Malformed("a frame without a header")) };
     let mut header = head.get(PREFIX..).unwrap_or_default();
     codec::take_varint(&mut header)?;
+    if head.get(1) == Some(&7) {
+        codec::take_varint(&mut header)?;
+    }
     take_ops(&mut header, head.len(), parts.iter().map(Bytes::len).sum())
 }
 
@@ -279,18 +318,24 @@ pub(super) fn decode(body: &Bytes) -> Result<Body, Malformed> {
     let len = u32::from_le_bytes([prefix[2], prefix[3], prefix[4], prefix[5]]);
     let mut header = codec::take(&mut input, len.into())?;
     let image = CommitNo(codec::take_varint(&mut header)?);
+    let (at, end) = (body.len() - input.len(), body.len());
     let kind = match prefix[1] {
-        1 => Kind::Ops(take_ops(&mut header, body.len() - input.len(), body.len())?),
+        1 => Kind::Ops(Part::Whole, take_ops(&mut header, at, end)?),
+        6 => Kind::Ops(Part::Early, take_ops(&mut header, at, end)?),
+        7 => {
+            let part = Part::Last(codec::take_varint(&mut header)?);
+            Kind::Ops(part, take_ops(&mut header, at, end)?)
+        }
         2 => {
             let crc = take_u32(&mut header)?;
             if crc32c::crc32c(input) != crc {
                 return Err(Malformed("a slice of a state image is damaged"));
             }
-            Kind::Slice(body.slice(body.len() - input.len()..))
+            Kind::Slice(body.slice(at..))
         }
         3 => Kind::Image(take_image(&mut header)?),
         4 => Kind::Clean,
-        5 => Kind::Pages(take_pages(&mut header, body.len() - input.len(), body)?),
+        5 => Kind::Pages(take_pages(&mut header, at, body)?),
         _ => return Err(Malformed("the frame is of an unknown kind")),
     };
     if header.is_empty() { Ok(Body { image, kind }) } else { Err(Malformed("the frame's header is too long")) }
@@ -433,16 +478,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn operations_come_back(ops in prop::collection::vec(op(), 0..20)) {
-            let body = Bytes::from(encode(CommitNo(9), &ops, |_, _| Entry::gone(3)).concat());
+        fn operations_come_back(ops in prop::collection::vec(op(), 0..20), nth in 0usize..3) {
+            let part = [Part::Whole, Part::Early, Part::Last(4)][nth];
+            let parts = encode(CommitNo(9), part, &ops, |_, _| Entry::gone(3));
+            let written = changes(&parts).unwrap();
+            let body = Bytes::from(parts.concat());
+            prop_assert!(body.len() <= ops.iter().map(Op::bytes_max).sum::<usize>() + FRAME_BYTES);
             let decoded = decode(&body).unwrap();
             prop_assert_eq!(decoded.image, CommitNo(9));
-            let Kind::Ops(changes) = decoded.kind else { panic!("kind") };
+            let Kind::Ops(found, changes) = decoded.kind else { panic!("kind") };
+            prop_assert_eq!((found, &changes), (part, &written));
             prop_assert_eq!(changes.into_iter().map(|change| back(change, &body)).collect::<Vec<_>>(), ops);
         }
 
         #[test]
-        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..7, len in 0u8..200) {
+        fn random_bytes_never_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..200), kind in 0u8..9, len in 0u8..200) {
             for (at, byte) in [VERSION, kind, len, 0, 0, 0].into_iter().enumerate() {
                 if let Some(slot) = bytes.get_mut(at) { *slot = byte; }
             }

@@ -6,7 +6,7 @@ use ferrymq_core::codec::Malformed;
 use ferrymq_core::settle::{self, SettleRecord};
 
 use super::items;
-use super::op::{self, Change, Kind};
+use super::op::{self, Change, Kind, Part};
 use super::sled_state::{Meta, SledState};
 use super::state::State;
 use super::{SETTLE_LOG, StoreError, StoreOptions, Writer};
@@ -187,6 +187,7 @@ async fn replay(
     newest: CommitNo,
 ) -> Result<u64, StoreError> {
     let mut bytes = 0;
+    let mut early = Vec::new();
     loop {
         let at = after.map_or(CommitNo(0), |(commit, _)| commit);
         if at >= newest {
@@ -198,7 +199,7 @@ async fn replay(
         }
         for frame in read {
             follows(after.as_ref(), &frame)?;
-            apply(state, &frame)?;
+            apply(state, &mut early, &frame)?;
             bytes += frame.body.len() as u64;
             *after = Some((frame.commit, frame.hash));
         }
@@ -216,15 +217,35 @@ fn follows(after: Option<&(CommitNo, u32)>, frame: &Frame) -> Result<(), StoreEr
     }
 }
 
-fn apply(state: &mut State, frame: &Frame) -> Result<(), StoreError> {
-    let written = frame.body.len() as u64;
+/// The first parts of a commit that are there, and the settle records in them.
+type Early = Vec<(CommitNo, Vec<Change>, Vec<SettleRecord>)>;
+
+/// `early` holds the parts right before this frame.
+fn apply(state: &mut State, early: &mut Early, frame: &Frame) -> Result<(), StoreError> {
+    state.note_frame(frame.commit, frame.body.len() as u64);
+    let wrong = |what| malformed(frame.commit, what);
+    let mut parts = std::mem::take(early);
     match understand(frame.commit, &frame.body)?.kind {
-        Kind::Ops(changes) => {
-            let settles = settles(&changes, &frame.body).map_err(|what| malformed(frame.commit, what))?;
-            state.apply(frame.commit, &changes, &settles, written);
+        Kind::Ops(part, changes) => {
+            let settles = settles(&changes, &frame.body).map_err(wrong)?;
+            // What lies before the parts that this commit has is of one that never came to its end.
+            let others = match part {
+                Part::Whole => Some(parts.len()),
+                Part::Early => Some(0),
+                Part::Last(before) => usize::try_from(before).ok().and_then(|before| parts.len().checked_sub(before)),
+            };
+            let others = others.ok_or_else(|| wrong(Malformed("the first parts of a commit are missing")))?;
+            parts.drain(..others);
+            parts.push((frame.commit, changes, settles));
+            if part == Part::Early {
+                *early = parts;
+                return Ok(());
+            }
+            let settles: Vec<SettleRecord> = parts.iter_mut().flat_map(|(.., settles)| settles.drain(..)).collect();
+            state.apply(frame.commit, parts.iter().map(|(commit, changes, _)| (*commit, &changes[..])), &settles);
         }
-        Kind::Pages(parts) => state.reindex(frame.commit, &parts, written),
-        Kind::Slice(_) | Kind::Image(_) | Kind::Clean | Kind::Epoch => state.note_frame(frame.commit, written),
+        Kind::Pages(parts) => state.reindex(frame.commit, &parts),
+        Kind::Slice(_) | Kind::Image(_) | Kind::Clean | Kind::Epoch => {}
     }
     Ok(())
 }

@@ -37,15 +37,19 @@ impl State {
         Self { ledger: Ledger { stretch_bytes, ..Ledger::default() }, ..Self::default() }
     }
 
-    /// Applies one commit whose frame has `written` bytes. Settlements go first, so that the end of a queue in the same
-    /// commit holds.
-    pub(super) fn apply(&mut self, commit: CommitNo, changes: &[Change], settles: &[SettleRecord], written: u64) {
-        self.note_frame(commit, written);
+    /// Applies one commit, whose frames were noted: what each of them holds. The last one gives the commit its number.
+    /// Settlements go first, so that the end of a queue in the same commit holds.
+    pub(super) fn apply<'a>(
+        &mut self,
+        commit: CommitNo,
+        frames: impl IntoIterator<Item = (CommitNo, &'a [Change])>,
+        settles: &[SettleRecord],
+    ) {
         for record in settles.iter().filter(|record| !self.ended.contains_key(&record.queue)) {
             self.cursors.entry((record.queue, record.log)).or_default().apply(&record.change);
         }
-        for change in changes {
-            self.change(commit, change);
+        for (frame, changes) in frames {
+            changes.iter().for_each(|change| self.change(commit, frame, change));
         }
     }
 
@@ -55,9 +59,8 @@ impl State {
         self.ledger.note_frame(commit, written);
     }
 
-    /// Applies a frame of index pages.
-    pub(super) fn reindex(&mut self, commit: CommitNo, parts: &[Reindex], written: u64) {
-        self.note_frame(commit, written);
+    /// Applies a frame of index pages, which was noted.
+    pub(super) fn reindex(&mut self, commit: CommitNo, parts: &[Reindex]) {
         for part in parts {
             let ledger = &self.ledger;
             let page = |(at, len, crc, entries): &(u32, u32, u32, _)| {
@@ -76,17 +79,17 @@ impl State {
         state.held_bytes = state.held_bytes.saturating_add(self.ledger.live_bytes).saturating_sub(before);
     }
 
-    fn change(&mut self, commit: CommitNo, change: &Change) {
+    fn change(&mut self, commit: CommitNo, frame: CommitNo, change: &Change) {
         match change {
             Change::Append { log, base, count, at, len, crc } => {
-                let place = Place { frame: commit, at: *at, len: *len, crc: *crc };
+                let place = Place { frame, at: *at, len: *len, crc: *crc };
                 self.append(*log, *base, Entry { count: *count, order: commit, place });
             }
             Change::Replace { log, base, count, order, old, place } => {
                 let new = place.map_or(Entry::gone(*count), |(at, len, crc)| Entry {
                     count: *count,
                     order: *order,
-                    place: Place { frame: commit, at, len, crc },
+                    place: Place { frame, at, len, crc },
                 });
                 self.on_log(*log, |log, ledger| log.replace(*base, new, *old, ledger));
             }
