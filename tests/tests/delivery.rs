@@ -182,6 +182,29 @@ async fn a_rejected_message_is_a_dead_letter_with_its_reason() {
 }
 
 #[tokio::test]
+async fn more_dead_letters_at_once_than_a_frame_of_the_log_holds_all_arrive() {
+    let mut broker = Broker::start();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    create_queue(&client, named("q"), &[("t", "#")]).await;
+    for _ in 0..24 {
+        publish(&client, "t", vec![message("", vec![7; 500_000])]).await;
+    }
+    let mut held = Vec::new();
+    while held.len() < 24 {
+        held.extend(pull_some(&client, "q").await.into_iter().map(|delivery| delivery.ack_id));
+    }
+    let rejected = client.nack(held, NackMode::Reject, None, "").await.unwrap();
+    assert_eq!(rejected, [SettleStatus::Ok; 24]);
+    broker.kill9();
+    broker.restart();
+    let client = broker.client().await;
+    assert_eq!(collect(&client, "q.dlq", 24).await.len(), 24);
+    assert!(pull(&client, "q").await.is_empty());
+    publish(&client, "t", numbered(1)).await;
+}
+
+#[tokio::test]
 async fn a_broadcast_sees_all_from_earliest_and_only_what_is_new_from_latest() {
     let (_broker, client) = with_topic("t").await;
     publish(&client, "t", numbered(2)).await;
