@@ -17,7 +17,7 @@ use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Queue, Topic};
 use crate::clock::Clock;
 use crate::committer::{Append, Change, Committer};
-use crate::edge::Places;
+use crate::edge::{self, Places};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::queue::{Held, SettleStatus, Settlement};
@@ -122,11 +122,13 @@ impl Broker {
 
     /// A topic by name.
     pub fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
+        edge::note("topic", name);
         self.catalogue.load().topic(name)
     }
 
     /// A queue by name.
     pub fn queue(&self, name: &str) -> Result<Arc<Queue>, Error> {
+        edge::note("queue", name);
         self.catalogue.load().queue(name)
     }
 

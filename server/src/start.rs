@@ -90,6 +90,7 @@ pub async fn run(config: Config, on_ready: impl FnOnce(ReadyInfo)) -> Result<(),
     if let Some(path) = &config.port_file {
         write_port_file(path, addr).map_err(|error| RunError::Io(path.display().to_string(), error))?;
     }
+    tracing::info!(%addr, version = env!("CARGO_PKG_VERSION"), data = ?config.data, "ready");
     on_ready(ReadyInfo { addr, version: env!("CARGO_PKG_VERSION"), data: config.data.clone() });
 
     let mut signals = signals;

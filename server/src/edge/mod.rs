@@ -1,8 +1,9 @@
 //! The accept loop: connections with every limit set (tonic leaves two of hyper's against abuse off).
 
+mod calls;
 mod connection;
 mod places;
-mod refusal;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tower::Layer as _;
 
+use calls::CallsLayer;
+pub use calls::decode_status;
 pub use places::Places;
-use refusal::RefusalLayer;
-pub use refusal::decode_status;
+pub use trace::note;
 
 /// What one connection may use, and how long its end may take.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +50,7 @@ pub async fn serve(
     places: Arc<Places>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let service = RefusalLayer.layer(routes.prepare());
+    let service = CallsLayer.layer(routes.prepare());
     let start = |(stream, place), closing| connection::serve(stream, service.clone(), limits, closing, place);
     let mut connections = JoinSet::new();
     let mut report = tokio::time::interval(REPORT_EVERY);

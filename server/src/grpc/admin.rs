@@ -10,6 +10,7 @@ use super::{Api, Paging};
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
 use crate::catalogue::settings::duration;
 use crate::catalogue::{Queue, Topic};
+use crate::edge::note;
 use crate::error::Error;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -94,6 +95,7 @@ impl pb::admin_service_server::AdminService for Api {
     async fn create_topic(&self, request: Request<pb::CreateTopicRequest>) -> Answer<pb::CreateTopicResponse> {
         self.broker.check_serving()?;
         let topic = required("topic", request.into_inner().topic)?;
+        note("topic", &topic.name);
         let name = topic.name.clone();
         let (_, created) = self.broker.admin.ask(|reply| Command::CreateTopic(topic, reply)).await?;
         let topic = self.topic_of(&*self.broker.topic(&name)?, false);
@@ -126,6 +128,7 @@ impl pb::admin_service_server::AdminService for Api {
     async fn delete_topic(&self, request: Request<pb::DeleteTopicRequest>) -> Answer<pb::DeleteTopicResponse> {
         self.broker.check_serving()?;
         let request = request.into_inner();
+        note("topic", &request.name);
         let deleted = self.broker.admin.ask(|reply| Command::DeleteTopic(request, reply)).await?;
         Ok(Response::new(pb::DeleteTopicResponse { deleted }))
     }
@@ -134,6 +137,7 @@ impl pb::admin_service_server::AdminService for Api {
         self.broker.check_serving()?;
         let request = request.into_inner();
         let settings = required("queue", request.queue)?;
+        note("queue", &settings.name);
         let new = NewQueue { settings, bindings: request.bindings, kind: QueueKind::Named };
         let (queue, created) = self.broker.admin.ask(|reply| Command::CreateQueue(Box::new(new), reply)).await?;
         let queue = self.queue_of(&queue, true).await?;
@@ -176,6 +180,7 @@ impl pb::admin_service_server::AdminService for Api {
     async fn delete_queue(&self, request: Request<pb::DeleteQueueRequest>) -> Answer<pb::DeleteQueueResponse> {
         self.broker.check_serving()?;
         let request = request.into_inner();
+        note("queue", &request.name);
         let dropped = self.broker.admin.ask(|reply| Command::DeleteQueue(request, reply)).await?;
         let (deleted, messages_dropped) = (dropped.is_some(), dropped.unwrap_or(0));
         Ok(Response::new(pb::DeleteQueueResponse { deleted, messages_dropped }))
@@ -184,6 +189,7 @@ impl pb::admin_service_server::AdminService for Api {
     async fn create_binding(&self, request: Request<pb::CreateBindingRequest>) -> Answer<pb::CreateBindingResponse> {
         self.broker.check_serving()?;
         let binding = required("binding", request.into_inner().binding)?;
+        note("topic", &binding.topic);
         let (binding, created) = self.broker.admin.ask(|reply| Command::CreateBinding(binding, reply)).await?;
         Ok(Response::new(pb::CreateBindingResponse { binding: Some(binding), created }))
     }

@@ -1,4 +1,4 @@
-//! What tonic itself refuses, in our words.
+//! The layer around all services: follows each call, and says what tonic itself refuses in our words.
 
 use std::task::{Context, Poll};
 
@@ -7,7 +7,9 @@ use futures::future::BoxFuture;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
+use super::trace;
 use crate::error::Error;
 
 /// Parts of what tonic says of a request that it cannot read.
@@ -29,25 +31,25 @@ pub fn decode_status(status: Status) -> Status {
     }
 }
 
-/// Wraps the services in [`Refusal`].
+/// Wraps the services in [`Calls`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RefusalLayer;
+pub(super) struct CallsLayer;
 
-impl<S> Layer<S> for RefusalLayer {
-    type Service = Refusal<S>;
+impl<S> Layer<S> for CallsLayer {
+    type Service = Calls<S>;
 
-    fn layer(&self, inner: S) -> Refusal<S> {
-        Refusal { inner }
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls { inner }
     }
 }
 
-/// Applies [`decode_status`] to answers that are only a status.
+/// The services, with every call followed.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal<S> {
+pub(super) struct Calls<S> {
     inner: S,
 }
 
-impl<S> Service<http::Request<Body>> for Refusal<S>
+impl<S> Service<http::Request<Body>> for Calls<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>>,
     S::Future: Send + 'static,
@@ -61,14 +63,19 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await?;
-            let Some(status) = Status::from_header_map(answer.headers()) else { return Ok(answer) };
-            if status.code() == Code::Ok || !status.details().is_empty() {
-                return Ok(answer);
-            }
-            Ok(decode_status(status).into_http())
-        })
+        let span = trace::span(&request);
+        let answer = span.in_scope(|| self.inner.call(request));
+        let followed = span.clone();
+        let answer = async move { Ok(trace::follow(followed, in_our_words(answer.await?))) };
+        Box::pin(answer.instrument(span))
     }
+}
+
+/// Applies [`decode_status`] to an answer that is only a status.
+fn in_our_words(answer: http::Response<Body>) -> http::Response<Body> {
+    let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
+    if status.code() == Code::Ok || !status.details().is_empty() {
+        return answer;
+    }
+    decode_status(status).into_http()
 }
