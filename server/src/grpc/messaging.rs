@@ -1,20 +1,15 @@
 //! `MessagingService`: publish, consume, settle.
 
-use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use ferrymq_core::name;
-use ferrymq_proto::raw::{Destination as Raw, RawPublishRequest};
+use ferrymq_proto::raw::RawPublishRequest;
 use ferrymq_proto::{server as pb, v1};
-use tokio::sync::mpsc;
-use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Api, status};
-use crate::broker::{Destination, Published};
+use super::Api;
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
 use crate::catalogue::settings::{millis, non_negative, unsupported};
 use crate::error::Error;
@@ -22,39 +17,9 @@ use crate::queue::{NackMode, SettleStatus, Settlement, Take};
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Batches of one publish stream that are on their way to the disk.
-const STREAM_BATCHES_MAX: usize = 1_024;
-/// Confirms in one response.
-const CONFIRMS_MAX: usize = 256;
 const HOUR_MS: u64 = 3_600_000;
 /// Pull answers so long before the call's own deadline.
 const PULL_MARGIN: Duration = Duration::from_millis(500);
-
-fn destination(request: &RawPublishRequest) -> Result<Destination<'_>, Error> {
-    match &request.destination {
-        Some(Raw::Topic(name)) => Ok(Destination::Topic(name)),
-        Some(Raw::Queue(name)) => Ok(Destination::Queue(name)),
-        Some(Raw::ReplyTo(_)) => Err(Error::not_supported("reply_to")),
-        None => Err(Error::invalid("destination", "exactly one of topic, queue, reply_to must be set")),
-    }
-}
-
-/// How long to wait for room; none: without end.
-fn wait_for_room(request: &RawPublishRequest, unset: Option<Duration>) -> Result<Option<Duration>, Error> {
-    match &request.wait_for_room {
-        None => Ok(unset),
-        Some(wait) => Ok(Some(Duration::from_millis(millis("wait_for_room", Some(wait), 0, 0, HOUR_MS)?))),
-    }
-}
-
-fn response(published: &Published) -> pb::PublishResponse {
-    let results = published.matched.iter().enumerate().map(|(index, matched)| pb::PublishResult {
-        position: Some(pb::Position { log: published.log.0 as i64, offset: published.base as i64 + index as i64 }),
-        queues_matched: *matched as i32,
-        ..Default::default()
-    });
-    pb::PublishResponse { results: results.collect() }
-}
 
 fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
     let number = |status| match status {
@@ -68,33 +33,6 @@ fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
 }
 
 impl Api {
-    fn check_batch(&self, request: &RawPublishRequest) -> Result<(), Error> {
-        unsupported(request.producer.is_some(), "producer")?;
-        let bytes: usize = request.messages.iter().map(Bytes::len).sum();
-        let max = self.broker.limits.request_bytes_max;
-        if bytes > max {
-            let rule = format!("together at most {max} bytes, and are {bytes}");
-            return Err(Error::new(v1::ErrorReason::BatchTooLarge, format!("messages: {rule}")).field("messages", rule));
-        }
-        Ok(())
-    }
-
-    /// One batch of a stream: handed in before the next is read, so that one destination's order is kept.
-    async fn hand_in(&self, batch: RawPublishRequest) -> Result<InFlight, Error> {
-        self.check_batch(&batch)?;
-        let to = destination(&batch)?;
-        let wait = wait_for_room(&batch, None)?;
-        if self.broker.store.space().free_bytes < batch.messages.iter().map(|m| m.len() as u64).sum::<u64>() + (1 << 10)
-        {
-            // While the disk is full the stream waits here, and is not read.
-            let published =
-                self.broker.publish_waiting(to, &batch.messages, batch.require_route, "batch.", wait).await?;
-            return Ok(Box::pin(async move { Ok(published) }));
-        }
-        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "batch.").await?;
-        Ok(Box::pin(publishing.confirmed()))
-    }
-
     /// The queue that a request names; a group's queue is made if it may be.
     pub(crate) async fn group(
         &self,
@@ -133,50 +71,6 @@ pub(crate) struct GroupWish<'a> {
     pub start: Option<pb::LogPoint>,
 }
 
-type InFlight = Pin<Box<dyn Future<Output = Result<Published, Error>> + Send>>;
-
-fn confirm(id: i64, result: Result<Published, Error>) -> pb::PublishConfirm {
-    let outcome = match result {
-        Ok(published) => pb::publish_confirm::Outcome::Confirmed(response(&published)),
-        Err(error) => pb::publish_confirm::Outcome::Failure(status::failure(&error)),
-    };
-    pb::PublishConfirm { id, outcome: Some(outcome) }
-}
-
-/// Sends confirms in the order of their batches, as many at once as are ready.
-async fn confirm_all(
-    mut batches: mpsc::Receiver<(i64, Result<InFlight, Error>)>,
-    out: mpsc::Sender<Result<pb::PublishStreamResponse, Status>>,
-) {
-    while let Some((id, in_flight)) = batches.recv().await {
-        let mut confirms = vec![settled(id, in_flight).await];
-        while confirms.len() < CONFIRMS_MAX {
-            let Ok((id, in_flight)) = batches.try_recv() else { break };
-            let mut next = Box::pin(settled(id, in_flight));
-            match futures::poll!(next.as_mut()) {
-                std::task::Poll::Ready(confirm) => confirms.push(confirm),
-                std::task::Poll::Pending => {
-                    let response = pb::PublishStreamResponse { confirms: std::mem::take(&mut confirms) };
-                    if out.send(Ok(response)).await.is_err() {
-                        return;
-                    }
-                    confirms.push(next.await);
-                }
-            }
-        }
-        if out.send(Ok(pb::PublishStreamResponse { confirms })).await.is_err() {
-            return;
-        }
-    }
-}
-
-async fn settled(id: i64, in_flight: Result<InFlight, Error>) -> pb::PublishConfirm {
-    match in_flight {
-        Ok(in_flight) => confirm(id, in_flight.await),
-        Err(error) => confirm(id, Err(error)),
-    }
-}
-
 /// The time left until the deadline that the caller sent along.
 fn time_left<T>(request: &Request<T>) -> Option<Duration> {
     let value = request.metadata().get("grpc-timeout")?.to_str().ok()?;
@@ -209,54 +103,14 @@ impl pb::messaging_service_server::MessagingService for Api {
     }
 
     async fn publish(&self, request: Request<RawPublishRequest>) -> Answer<pb::PublishResponse> {
-        let request = request.into_inner();
-        self.check_batch(&request)?;
-        let wait = wait_for_room(&request, Some(Duration::ZERO))?;
-        let to = destination(&request)?;
-        let published = self.broker.publish_waiting(to, &request.messages, request.require_route, "", wait).await?;
-        Ok(Response::new(response(&published)))
+        Ok(Response::new(self.publish_one(request.into_inner()).await?))
     }
 
     async fn publish_stream(
         &self,
         request: Request<Streaming<pb::PublishStreamRequest>>,
     ) -> Answer<BoxStream<pb::PublishStreamResponse>> {
-        self.broker.check_serving()?;
-        let mut requests = request.into_inner();
-        let (out, responses) = mpsc::channel(8);
-        let (batches, in_flight) = mpsc::channel(STREAM_BATCHES_MAX);
-        let api = self.clone();
-        let mut draining = self.broker.draining.clone();
-        tokio::spawn(async move {
-            let confirms = tokio::spawn(confirm_all(in_flight, out.clone()));
-            let end: Result<(), Status> = loop {
-                let next = tokio::select! {
-                    next = requests.next() => next,
-                    () = crate::edge::stopped(&mut draining) => break Err(Error::draining().into()),
-                    () = out.closed() => return,
-                };
-                match next {
-                    None => break Ok(()),
-                    Some(Err(status)) => break Err(crate::edge::decode_status(status)),
-                    Some(Ok(request)) => {
-                        let handed = match request.batch {
-                            Some(batch) => api.hand_in(batch).await,
-                            None => Err(Error::invalid("batch", "is required")),
-                        };
-                        if batches.send((request.id, handed)).await.is_err() {
-                            return;
-                        }
-                    }
-                }
-            };
-            // What was handed in is confirmed before the stream ends.
-            drop(batches);
-            let _ = confirms.await;
-            if let Err(status) = end {
-                let _ = out.send(Err(status)).await;
-            }
-        });
-        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(self.take_batches(request.into_inner())?))))
     }
 
     async fn subscribe(&self, request: Request<pb::SubscribeRequest>) -> Answer<BoxStream<pb::SubscribeResponse>> {

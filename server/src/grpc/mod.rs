@@ -4,6 +4,8 @@ mod admin;
 mod deliver;
 mod messaging;
 mod operations;
+mod outlet;
+mod publish;
 mod status;
 
 use std::sync::Arc;

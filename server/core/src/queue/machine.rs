@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::ops::Bound;
 
 use super::{
-    Assignment, ConsumerId, DeadLetterOut, End, Entry, LeaseMode, MessageState, Outbox, QueueConfig, QueueStats,
-    SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX, Window,
+    Assignment, ConsumerId, DeadLetterOut, End, Entry, LeaseMode, MessageState, QueueConfig, QueueStats, SENT_AHEAD,
+    Ticket, UNSETTLED_MAX, WINDOW_MAX, Window,
 };
 use crate::cursor::Cursor;
 use crate::settle::{Progress, SettleRecord};
@@ -19,9 +19,6 @@ type Place = (CommitNo, LogId, Offset);
 
 /// By log and offset. The keys are the broker's own numbers, so a fast hash is safe.
 pub(super) type Table<T> = HashMap<Key, T, foldhash::fast::RandomState>;
-
-/// Fewer timers than this are never made anew.
-const TIMERS_MIN: usize = 1_024;
 
 /// What is known of a message wherever it is.
 #[derive(Debug, Clone, Copy)]
@@ -56,12 +53,12 @@ pub(super) struct Source {
     /// All below has been offered or passed.
     read_to: Offset,
     /// Below this bound deliveries may go out.
-    sent_durable: Offset,
+    pub(super) sent_durable: Offset,
     sent_asked: Offset,
     /// Below this bound an earlier life of the broker may have delivered.
     maybe_sent: Offset,
     /// The floor as the records tell it; the cursor's own also has what did not match.
-    floor_recorded: Offset,
+    pub(super) floor_recorded: Offset,
 }
 
 #[derive(Debug)]
@@ -82,9 +79,9 @@ impl Consumer {
 
 /// What a commit makes possible.
 #[derive(Debug, Default)]
-struct Effects {
-    released: Vec<Key>,
-    sent: Vec<(LogId, Offset)>,
+pub(super) struct Effects {
+    pub(super) released: Vec<Key>,
+    pub(super) sent: Vec<(LogId, Offset)>,
 }
 
 /// The state machine of one queue. See the module's documentation.
@@ -101,12 +98,12 @@ pub struct QueueMachine {
     consumers: BTreeMap<ConsumerId, Consumer>,
     next_consumer: ConsumerId,
     next_delivery: u64,
-    records: Vec<SettleRecord>,
+    pub(super) records: Vec<SettleRecord>,
     pub(super) dead_letters: Vec<DeadLetterOut>,
-    effects: Effects,
-    committing: BTreeMap<Ticket, Effects>,
-    next_ticket: u64,
-    random: u64,
+    pub(super) effects: Effects,
+    pub(super) committing: BTreeMap<Ticket, Effects>,
+    pub(super) next_ticket: u64,
+    pub(super) random: u64,
 }
 
 impl QueueMachine {
@@ -214,28 +211,6 @@ impl QueueMachine {
         if source.cursor.floor() >= source.floor_recorded + SENT_AHEAD / 2 {
             self.record_floor(log);
         }
-    }
-
-    /// Records the floor if it has risen.
-    pub(super) fn record_floor(&mut self, log: LogId) {
-        let Some(source) = self.sources.get_mut(&log) else { return };
-        let (from, to) = (source.floor_recorded, source.cursor.floor());
-        if from < to {
-            source.floor_recorded = to;
-            self.push_record(log, Progress::Settled { from, to });
-        }
-    }
-
-    pub(super) fn push_record(&mut self, log: LogId, change: Progress) {
-        if let (Some(last), Progress::Settled { from, to }) = (self.records.last_mut(), &change)
-            && last.log == log
-            && let Progress::Settled { to: end, .. } = &mut last.change
-            && end == from
-        {
-            *end = *to;
-            return;
-        }
-        self.records.push(SettleRecord { queue: self.queue, log, change });
     }
 
     pub(super) fn make_ready(&mut self, (log, offset): Key, item: Item) {
@@ -361,59 +336,6 @@ impl QueueMachine {
             consumer.bytes = consumer.bytes.saturating_sub(held.item.bytes.into());
         }
         Some(held)
-    }
-
-    /// What is to be committed now, if anything.
-    pub fn take_outbox(&mut self) -> Option<Outbox> {
-        if self.records.is_empty() && self.dead_letters.is_empty() {
-            return None;
-        }
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.committing.insert(ticket, std::mem::take(&mut self.effects));
-        let records = std::mem::take(&mut self.records);
-        Some(Outbox { ticket, records, dead_letters: std::mem::take(&mut self.dead_letters) })
-    }
-
-    /// An outbox is durable: what waited for it goes on.
-    pub fn committed(&mut self, ticket: Ticket, now: Millis) {
-        let Some(effects) = self.committing.remove(&ticket) else { return };
-        for (log, upto) in effects.sent {
-            if let Some(source) = self.sources.get_mut(&log) {
-                source.sent_durable = source.sent_durable.max(upto);
-            }
-        }
-        for key in effects.released {
-            let Some(waiting) = self.waiting.get_mut(&key) else { continue };
-            waiting.durable = true;
-            let due = waiting.due;
-            self.set_timer(due, key);
-        }
-        self.tick(now);
-    }
-
-    /// Looks at a message again when its time comes. Timers are not taken back when a message is settled: when most of
-    /// them are of no use any more, they are made anew.
-    pub(super) fn set_timer(&mut self, due: Millis, key: Key) {
-        if self.timers.len() >= TIMERS_MIN.max(4 * (self.held.len() + self.waiting.len())) {
-            let held = self.held.iter().map(|(key, held)| Reverse((held.lease_end, *key)));
-            let waiting = self.waiting.iter().filter(|(_, waiting)| waiting.durable);
-            self.timers = held.chain(waiting.map(|(key, waiting)| Reverse((waiting.due, *key)))).collect();
-        }
-        self.timers.push(Reverse((due, key)));
-    }
-
-    /// A message was given back; it waits for its record to be durable.
-    pub(super) fn await_release(&mut self, key: Key) {
-        self.effects.released.push(key);
-    }
-
-    /// A number at random (xorshift64, Marsaglia 2003), for jitter only.
-    pub(super) fn random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 
     /// What a message is doing here; none if it has not been read yet.

@@ -5,6 +5,7 @@
 //! the ticket is [committed](QueueMachine::committed).
 
 mod machine;
+mod outbox;
 mod settle;
 #[cfg(test)]
 mod tests;
