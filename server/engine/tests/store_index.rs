@@ -105,9 +105,12 @@ impl Held {
 
     /// Opens it anew, as after a crash.
     async fn restart(&mut self, log: &MemoryLog) {
-        let digest = self.store.digest();
+        let (digest, before) = (self.store.digest(), self.store.stats());
         self.store = open(log).await;
+        let after = self.store.stats();
         assert_eq!(self.store.digest(), digest);
+        assert_eq!((after.live_bytes, after.batches), (before.live_bytes, before.batches));
+        assert_eq!((after.index_pages, after.index_bytes), (before.index_pages, before.index_bytes));
         self.check().await;
     }
 }
@@ -125,6 +128,11 @@ async fn a_long_backlog_of_small_batches_takes_little_memory_and_is_all_there() 
     assert!(stats.index_bytes < 220_000, "a map of all of them takes megabytes: {stats:?}");
     held.check().await;
     held.restart(&log).await;
+    let before = log.newest();
+    held.store.checkpoint().await.unwrap();
+    let image = log.read(CommitNo(before.0 + 1), log.newest(), usize::MAX).await.unwrap();
+    let bytes: usize = image.iter().map(|frame| frame.body.len()).sum();
+    assert!(bytes < 30_000, "{bytes} bytes: an image holds the newest part of the index and references to the rest");
 
     held.trim(LOG, 7_777).await;
     for base in (7_777..20_000).step_by(97) {

@@ -20,9 +20,12 @@ pub(super) struct Entry {
 /// Batches by their first offset, ascending.
 pub(super) type Entries = Vec<(Offset, Entry)>;
 
-/// What a batch of `len` bytes counts for in its stretch of frames. An empty one lives too.
+/// What a batch of `len` bytes counts for in its stretch of frames: with what its operation takes there, so that a stretch
+/// of tiny batches that all live is not taken for a mostly dead one.
 pub(super) fn weight(len: u32) -> u64 {
-    u64::from(len) + 1
+    /// About the bytes of an operation besides its batch.
+    const FIELDS_BYTES: u64 = 16;
+    u64::from(len) + FIELDS_BYTES
 }
 
 impl Entry {

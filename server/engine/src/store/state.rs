@@ -136,3 +136,77 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::entry::Entries;
+    use crate::store::items;
+    use crate::store::log_index::Loaded;
+    use proptest::prelude::*;
+
+    /// Small numbers, so that they meet, and now and then the largest.
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![8 => 0u64..40, 1 => any::<u64>(), 1 => Just(u64::MAX)]
+    }
+
+    fn small() -> impl Strategy<Value = u32> {
+        prop_oneof![8 => 0u32..9, 1 => any::<u32>()]
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let batch = || (0u64..3, number(), small(), small(), small());
+        prop_oneof![
+            4 => batch().prop_map(|(log, base, count, at, len)| {
+                Change::Append { log: LogId(log), base, count, at, len, crc: 0 }
+            }),
+            2 => (batch(), number(), prop::option::of((small(), small(), small()))).prop_map(
+                |((log, base, count, _, len), frame, place)| {
+                    let (log, order, old) = (LogId(log), CommitNo(frame), (CommitNo(frame), len));
+                    Change::Replace { log, base, count, order, old, place }
+                }
+            ),
+            1 => (0u64..3, number()).prop_map(|(log, floor)| Change::TrimTo { log: LogId(log), floor }),
+        ]
+    }
+
+    fn part() -> impl Strategy<Value = Reindex> {
+        let entry = (small(), number(), number(), small(), small()).prop_map(|(count, order, frame, at, len)| {
+            let place = Place { frame: CommitNo(frame), at, len, crc: 0 };
+            Entry { count, order: CommitNo(order), place }
+        });
+        let page = prop::collection::btree_map(number(), entry, 0..4).prop_map(|entries| entries.into_iter().collect());
+        let page = (small(), small(), page).prop_map(|(at, len, entries): (u32, u32, Entries)| (at, len, 0, entries));
+        (0u64..3, number(), number(), prop::collection::vec(page, 0..3)).prop_map(|(log, from, upto, pages)| Reindex {
+            log: LogId(log),
+            from,
+            upto,
+            pages,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        /// Frames that no store writes: what they do to the state is of no interest, as long as it goes on.
+        #[test]
+        fn whatever_frames_hold_it_never_panics(
+            frames in prop::collection::vec((prop::collection::vec(change(), 0..5), prop::collection::vec(part(), 0..2)), 1..12),
+        ) {
+            let mut state = State::new(20);
+            for (nth, (changes, parts)) in frames.iter().enumerate() {
+                let commit = CommitNo(nth as u64 + 1);
+                state.note_frame(commit, 15);
+                state.apply(commit, [(commit, &changes[..])], &[]);
+                state.reindex(commit, parts);
+                for log in state.logs.values() {
+                    let _ = (log.bytes(), log.trimmed_page().is_some(), log.next_from(3, &Loaded::default()).is_ok());
+                }
+            }
+            // What no image could hold is refused, and all else comes back.
+            if let Ok(again) = State::from_items(state.applied, 20, state.items()) {
+                prop_assert_eq!(items::digest(&again.items()), state.digest());
+            }
+            state.ledger.give_up(CommitNo(9));
+        }
+    }
+}
