@@ -10,9 +10,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::MutexGuard;
 
+use super::body::{self, Part, Reindex};
 use super::entry::Entry;
 use super::log_index::Loaded;
-use super::op::{self, Change, Op, Part, Reindex};
+use super::op::{Change, Op};
 use super::{Inner, SETTLE_LOG, StoreError, Writer};
 use crate::frame_log::{FrameLog, LogError};
 
@@ -131,7 +132,7 @@ impl Inner {
     ) -> Result<CommitNo, StoreError> {
         let replaced = self.replaced(&mut ops).await?;
         let old = |log, base| replaced.get(&(log, base)).copied().unwrap_or(Entry::gone(0));
-        let groups = split(ops, self.frames.limits().commit_bytes_max.saturating_sub(op::FRAME_BYTES));
+        let groups = split(ops, self.frames.limits().commit_bytes_max.saturating_sub(body::FRAME_BYTES));
         let before = groups.len() as u64 - 1;
         let (mut frames, mut effects) = (Vec::new(), Vec::new());
         for (nth, ops) in groups.into_iter().enumerate() {
@@ -140,8 +141,8 @@ impl Inner {
                 _ if nth as u64 == before => Part::Last(before),
                 _ => Part::Early,
             };
-            let parts = op::encode(writer.image, part, &ops, old);
-            effects.push((op::changes(&parts).map_err(|what| StoreError::Refused(what.0))?, batches_of(ops)));
+            let parts = body::encode(writer.image, part, &ops, old);
+            effects.push((body::changes(&parts).map_err(|what| StoreError::Refused(what.0))?, batches_of(ops)));
             frames.push(parts);
         }
         self.append(writer, frames, reserve, Effect::Ops(effects, settles)).await

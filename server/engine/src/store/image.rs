@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use ferrymq_core::CommitNo;
 
+use super::body::{self, ImageEnd};
 use super::items::{self, Item};
-use super::op::{self, ImageEnd};
 use super::sled_state::{Meta, SledState};
 use super::{Inner, Store, StoreError, Writer};
 
@@ -130,12 +130,12 @@ impl Inner {
         let mut slices = Vec::new();
         for slice in items::slices(&taken.items, SLICE_BYTES) {
             let mut writer = self.writer().await;
-            let parts = op::encode_slice(writer.image, slice);
+            let parts = body::encode_slice(writer.image, slice);
             slices.push(self.append_own(&mut writer, parts).await?);
         }
         let mut writer = self.writer().await;
         let end = ImageEnd { includes, hash, digest, slices };
-        let parts = op::encode_image(writer.image, &end);
+        let parts = body::encode_image(writer.image, &end);
         let image = self.append_own(&mut writer, parts).await?;
         let passed = writer.image_includes;
         (writer.image, writer.image_includes) = (image, includes);

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use ferrymq_core::{LogId, Offset};
 
 use super::append::Effect;
+use super::body::{self, Kind};
 use super::entry::{self, Entries};
 use super::ledger::Ledger;
 use super::log_index::{Loaded, LogState, Missing};
-use super::op::{self, Kind};
 use super::state::State;
 use super::{Inner, Store, StoreError, Writer};
 use crate::frame_log::LogError;
@@ -110,12 +110,12 @@ impl Inner {
         if pages.is_empty() {
             return Ok(());
         }
-        let body = Bytes::from(op::encode_pages(writer.image, &pages).concat());
+        let frame = Bytes::from(body::encode_pages(writer.image, &pages).concat());
         // What takes effect is what was written.
-        let Kind::Pages(parts) = op::decode(&body).map_err(|what| StoreError::Refused(what.0))?.kind else {
+        let Kind::Pages(parts) = body::decode(&frame).map_err(|what| StoreError::Refused(what.0))?.kind else {
             return Ok(());
         };
-        self.append(&mut writer, vec![vec![body]], true, Effect::Pages(parts)).await?;
+        self.append(&mut writer, vec![vec![frame]], true, Effect::Pages(parts)).await?;
         self.counters.index_frames.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! `docs/storage-format.md`.
 
 mod append;
+mod body;
 mod cache;
 mod clean;
 mod entry;
@@ -19,18 +20,17 @@ mod read;
 mod recover;
 mod sled_state;
 mod state;
+mod types;
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use ferrymq_core::codec::Malformed;
 use ferrymq_core::cursor::Cursor;
 use ferrymq_core::settle::{self, SettleRecord};
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
-use crate::frame_log::{FrameLog, LogError, Space};
+use crate::frame_log::{FrameLog, Space};
 use append::Unfinished;
 use cache::Cache;
 use log_index::LogState;
@@ -39,6 +39,7 @@ use sled_state::SledState;
 use state::State;
 
 pub use op::Op;
+pub use types::{StoreError, StoreOptions, StoreStats, StoredBatch};
 
 /// The log of settlements: an append to it carries a list of settle records, its count is their number.
 pub const SETTLE_LOG: LogId = LogId(1);
@@ -52,126 +53,6 @@ pub fn queue_key(queue: QueueId) -> Bytes {
 fn queue_of_key(key: &[u8]) -> Option<QueueId> {
     let id = key.strip_prefix(b"\0c")?;
     Some(QueueId(u64::from_be_bytes(id.try_into().ok()?)))
-}
-
-/// Settings of a store.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// Where the state is kept as well, to open faster; none: in the frame log alone.
-    pub state_dir: Option<PathBuf>,
-    /// Most bytes of newest batches kept in memory.
-    pub cache_bytes_max: usize,
-    /// A state image is written after so many bytes of frames.
-    pub checkpoint_every_bytes: u64,
-    /// The newest part of the index is in memory, up to about so many bytes; what is beyond goes into index frames.
-    pub index_bytes_max: usize,
-    /// Most bytes of index pages kept in memory after they were read.
-    pub index_cache_bytes_max: usize,
-    /// Most batches in one index page.
-    pub index_page_batches: usize,
-    /// Frames are accounted for, and given up, in stretches of about so many bytes: about half of what the frame log frees
-    /// at once, as a smaller one could be live while all around it is dead.
-    pub stretch_bytes: u64,
-}
-
-impl Default for StoreOptions {
-    fn default() -> Self {
-        Self {
-            state_dir: None,
-            cache_bytes_max: 64 << 20,
-            checkpoint_every_bytes: 64 << 20,
-            index_bytes_max: 8 << 20,
-            index_cache_bytes_max: 8 << 20,
-            index_page_batches: 512,
-            stretch_bytes: 8 << 20,
-        }
-    }
-}
-
-/// Why an operation on the store failed.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// The frame log's failure.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A frame is not what it should be.
-    #[error("commit {commit}: {what}")]
-    Malformed {
-        /// The frame.
-        commit: u64,
-        /// What is wrong with it.
-        what: Malformed,
-    },
-    /// An append that does not begin at its log's end. Nothing was written.
-    #[error("log {}: an append at {base}, but the log ends at {end}", log.0)]
-    NotAtEnd {
-        /// The log.
-        log: LogId,
-        /// Where the append would begin.
-        base: Offset,
-        /// Where the log ends.
-        end: Offset,
-    },
-    /// The commit cannot be: what it holds is malformed. Nothing was written.
-    #[error("the commit is refused: {0}")]
-    Refused(&'static str),
-    /// The commit is larger than the frame log takes. Nothing was written.
-    #[error("a commit of {bytes} bytes is above the limit of {bytes_max}")]
-    TooLarge {
-        /// Its bytes.
-        bytes: usize,
-        /// The most.
-        bytes_max: usize,
-    },
-    /// The frames do not reach back to what a recovery needs.
-    #[error("the frames begin after commit {0}, and no whole state image is there")]
-    Incomplete(u64),
-}
-
-/// A batch as it was stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredBatch {
-    /// Its log.
-    pub log: LogId,
-    /// Offset of its first record.
-    pub base: Offset,
-    /// Records in it.
-    pub count: u32,
-    /// The commit it was appended with.
-    pub commit: CommitNo,
-    /// What was appended.
-    pub bytes: Bytes,
-}
-
-/// Numbers about a store.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StoreStats {
-    /// Commits since it was opened.
-    pub commits: u64,
-    /// State images written since it was opened.
-    pub checkpoints: u64,
-    /// Bytes of batches copied to free space since it was opened.
-    pub copied_bytes: u64,
-    /// Bytes of batches that are kept.
-    pub live_bytes: u64,
-    /// Frames that are kept.
-    pub frames: u64,
-    /// Batches in the index (of pages also those that were trimmed or replaced since).
-    pub batches: u64,
-    /// Pages of the index that lie in index frames.
-    pub index_pages: u64,
-    /// Index frames written since it was opened.
-    pub index_frames: u64,
-    /// Bytes that the index takes in memory, about: its newest part and the references to its pages.
-    pub index_bytes: u64,
-    /// Bytes of index pages in memory.
-    pub index_cache_bytes: u64,
-    /// Bytes in the cache.
-    pub cache_bytes: u64,
-    /// Batches that were read from the cache.
-    pub cache_hits: u64,
-    /// Batches that were read from the frame log.
-    pub cache_misses: u64,
 }
 
 #[derive(Default)]
@@ -359,7 +240,7 @@ impl Store {
     /// If the mark cannot be written.
     pub async fn close(&self) -> Result<(), StoreError> {
         let mut writer = self.inner.writer().await;
-        let parts = op::encode_clean(writer.image);
+        let parts = body::encode_clean(writer.image);
         self.inner.append_own(&mut writer, parts).await?;
         Ok(self.inner.frames.close().await?)
     }

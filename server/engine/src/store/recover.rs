@@ -5,8 +5,9 @@ use ferrymq_core::CommitNo;
 use ferrymq_core::codec::Malformed;
 use ferrymq_core::settle::{self, SettleRecord};
 
+use super::body::{self, Kind, Part};
 use super::items;
-use super::op::{self, Change, Kind, Part};
+use super::op::Change;
 use super::sled_state::{Meta, SledState};
 use super::state::State;
 use super::{SETTLE_LOG, StoreError, StoreOptions, Writer};
@@ -65,7 +66,10 @@ pub(super) async fn recover(frames: &dyn FrameLog, options: &StoreOptions) -> Re
 }
 
 /// The newest frame that a store wrote.
-async fn last_written(frames: &dyn FrameLog, mut commit: CommitNo) -> Result<Option<(CommitNo, op::Body)>, StoreError> {
+async fn last_written(
+    frames: &dyn FrameLog,
+    mut commit: CommitNo,
+) -> Result<Option<(CommitNo, body::Body)>, StoreError> {
     while commit != CommitNo(0) {
         let frame = frames.get(commit).await?;
         let body = understand(commit, &frame.body)?;
@@ -262,8 +266,8 @@ fn settles(changes: &[Change], body: &Bytes) -> Result<Vec<SettleRecord>, Malfor
     Ok(records)
 }
 
-fn understand(commit: CommitNo, body: &Bytes) -> Result<op::Body, StoreError> {
-    op::decode(body).map_err(|what| malformed(commit, what))
+fn understand(commit: CommitNo, bytes: &Bytes) -> Result<body::Body, StoreError> {
+    body::decode(bytes).map_err(|what| malformed(commit, what))
 }
 
 fn malformed(commit: CommitNo, what: Malformed) -> StoreError {

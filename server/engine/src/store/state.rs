@@ -9,10 +9,11 @@ use ferrymq_core::cursor::Cursor;
 use ferrymq_core::settle::SettleRecord;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
+use super::body::Reindex;
 use super::entry::Entry;
 use super::ledger::Ledger;
 use super::log_index::{LogState, PageRef};
-use super::op::{Change, Place, Reindex};
+use super::op::{Change, Place};
 use super::{SETTLE_LOG, queue_of_key};
 
 /// So many ended queues are remembered: settlements that were under way when a queue ended come at most some commits later.
