@@ -111,7 +111,7 @@ impl Committer {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Waits until [`MUCH_BYTES`] more have been written.
+    /// Waits until some 32 MiB more have been written.
     pub async fn much_written(&self) {
         self.much.notified().await;
     }
