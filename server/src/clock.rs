@@ -19,3 +19,24 @@ impl Clock for SystemClock {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
     }
 }
+
+/// Goes with tokio's time, so that it stands still and jumps with it where a test has paused that.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioClock {
+    began_ms: Millis,
+    began: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// A clock that shows `began_ms` now.
+    #[must_use]
+    pub fn starting_at(began_ms: Millis) -> Self {
+        Self { began_ms, began: tokio::time::Instant::now() }
+    }
+}
+
+impl Clock for TokioClock {
+    fn now_ms(&self) -> Millis {
+        self.began_ms + self.began.elapsed().as_millis() as u64
+    }
+}

@@ -18,7 +18,9 @@ pub mod identity;
 mod process;
 pub mod queue;
 pub mod retention;
+mod server;
 mod start;
 pub mod watch;
 
+pub use server::Server;
 pub use start::{ReadyInfo, RunError, run};
