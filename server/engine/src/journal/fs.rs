@@ -35,10 +35,22 @@ sites! {
     List,
     /// Removing a segment that was being filled with zeros.
     RemoveUnfinished,
+    /// Opening a spare.
+    OpenSpare,
+    /// Its length.
+    SpareLen,
+    /// Removing it, as it has another.
+    RemoveSpare,
     /// Opening a segment.
     OpenSegment,
     /// Its length.
     SegmentLen,
+    /// Reading its header.
+    ReadHeader,
+    /// Reading its trailer.
+    ReadTrailer,
+    /// Reading its seal.
+    ReadSeal,
     /// Reading it whole.
     ReadSegment,
     /// Making the file that keeps what is cut off a torn tail.
@@ -65,7 +77,9 @@ sites! {
     SyncFrame,
     /// Writing a seal.
     WriteSeal,
-    /// Its sync.
+    /// Writing the trailer that tells where the seal is.
+    WriteTrailer,
+    /// The sync of both.
     SyncSeal,
     /// Asking for the free space before a new segment is filled.
     FreeBytes,
@@ -292,7 +306,9 @@ mod tests {
 
     #[test]
     fn each_site_is_one_place() {
-        let code = [include_str!("mod.rs"), include_str!("recover.rs"), include_str!("writer.rs")].concat();
+        let code =
+            [include_str!("mod.rs"), include_str!("recover.rs"), include_str!("scan.rs"), include_str!("writer.rs")];
+        let code = code.concat();
         for site in Site::ALL {
             let name = format!("Site::{site:?}");
             let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());

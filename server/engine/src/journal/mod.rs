@@ -1,18 +1,20 @@
-//! The embedded frame log: segment files, zero-filled once and recycled, one sync for each frame.
+//! The embedded frame log: segment files, recycled, one sync for each frame.
 //!
 //! One thread of its own writes; readers use positioned reads of their own. The first failed write or sync stops the
 //! journal for good (what the page cache then holds is unknown: see P. Rebello et al., "Can Applications Recover from fsync
 //! Failures?", 2020).
 
+mod check;
 mod frame;
 pub mod fs;
 mod lock;
 mod recover;
+mod scan;
 #[doc(hidden)]
 pub mod sim;
+mod table;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -25,9 +27,10 @@ use tokio::sync::oneshot;
 
 use crate::frame_log::{Frame, FrameLog, Limits, LogError, Space, window};
 use frame::FRAME_HEADER;
-use fs::{Fs, FsFile, RealFs, Site};
+use fs::{Fs, RealFs, Site};
+use table::{Place, Retired, Shared};
 
-pub use recover::{CheckReport, check};
+pub use check::{CheckReport, check, check_on};
 
 /// Settings of a journal.
 #[derive(Debug, Clone)]
@@ -59,75 +62,6 @@ impl JournalOptions {
         let commit_bytes_max = COMMIT_BYTES_MAX.min(usize::try_from(self.segment_bytes / 2).unwrap_or(usize::MAX));
         Limits { seal_bytes: SEAL_BYTES.min(commit_bytes_max), commit_bytes_max }
     }
-}
-
-/// Where a frame is.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    generation: u64,
-    at: u64,
-    len: u32,
-    crc: u32,
-    prev: u64,
-    prev_hash: u32,
-}
-
-struct Segment {
-    file: Arc<dyn FsFile>,
-    path: PathBuf,
-    /// Frames in it that have not been dropped.
-    live: u64,
-}
-
-/// What readers and the writer share.
-struct Shared {
-    frames: BTreeMap<u64, Place>,
-    segments: BTreeMap<u64, Segment>,
-    newest: u64,
-    newest_hash: u32,
-    /// The segment that is written, and where its frames end.
-    active: Option<(u64, u64)>,
-    spares: Vec<PathBuf>,
-    /// Segments without live frames that are neither spares nor removed yet.
-    retiring: usize,
-    /// Spares were renamed, and the directory was not synced since.
-    is_renamed: bool,
-    /// The active segment was begun when only settlements had room.
-    in_reserve: bool,
-    stopped: Option<String>,
-}
-
-impl Shared {
-    /// Forgets one frame; its segment, if nothing in that lives any more.
-    fn drop_frame(&mut self, commit: u64) -> Option<Retired> {
-        // The newest is kept: its number must never be given again.
-        if commit == self.newest {
-            return None;
-        }
-        let place = self.frames.remove(&commit)?;
-        let segment = self.segments.get_mut(&place.generation)?;
-        segment.live -= 1;
-        let is_active = self.active.is_some_and(|(active, _)| active == place.generation);
-        let needed = if cfg!(feature = "planted-early-reuse") { 8 } else { 0 };
-        if segment.live <= needed && !is_active { self.retire(place.generation) } else { None }
-    }
-
-    fn retire(&mut self, generation: u64) -> Option<Retired> {
-        let path = self.segments.remove(&generation)?.path;
-        self.retiring += 1;
-        Some(Retired { generation, path })
-    }
-
-    /// Files that count against the space.
-    fn files(&self) -> u64 {
-        (self.segments.len() + self.spares.len() + self.retiring) as u64
-    }
-}
-
-/// A segment that nobody needs any more.
-struct Retired {
-    generation: u64,
-    path: PathBuf,
 }
 
 /// Keeps retired segments as spares, or removes them.
@@ -196,7 +130,7 @@ impl Journal {
         let options = JournalOptions { segment_bytes, ..options };
         fs.make_dir(Site::MakeDir, dir).map_err(|error| io_error("data directory", &error))?;
         let held = fs.lock(dir)?;
-        let (recovered, tail) = recover::recover(&*fs, dir)?;
+        let (recovered, tail) = recover::recover(&*fs, dir, options.segment_bytes)?;
         let shared = Arc::new(Mutex::new(recovered));
         let mut writer = writer::Writer::new(shared.clone(), fs.clone(), dir.to_owned(), options.clone());
         // Also makes durable what a crashed process may have left in the page cache alone.
@@ -223,39 +157,39 @@ impl Journal {
         }
     }
 
-    fn place(&self, commit: CommitNo) -> Result<(Place, Arc<dyn FsFile>), LogError> {
-        let shared = lock(&self.shared);
-        let place = *shared.frames.get(&commit.0).ok_or(LogError::NotThere(commit.0))?;
-        let segment = shared.segments.get(&place.generation).ok_or(LogError::NotThere(commit.0))?;
-        Ok((place, segment.file.clone()))
+    fn place(&self, commit: CommitNo) -> Result<Place, LogError> {
+        lock(&self.shared).place(commit.0).ok_or(LogError::NotThere(commit.0))
     }
 
     fn get_now(&self, commit: CommitNo) -> Result<Frame, LogError> {
-        let (place, file) = self.place(commit)?;
+        let place = self.place(commit)?;
         let mut bytes = vec![0; FRAME_HEADER + place.len as usize];
-        file.read_exact_at(Site::ReadFrame, &mut bytes, place.at).map_err(|error| io_error("journal read", &error))?;
-        if frame::read_frame(&bytes, place.generation).is_none_or(|header| header.commit != commit.0) {
+        let read = place.file.read_exact_at(Site::ReadFrame, &mut bytes, place.at);
+        read.map_err(|error| io_error("journal read", &error))?;
+        let is_it = |header: &frame::Header| header.commit == commit.0 && header.len == place.len;
+        let Some(header) = frame::read_frame(&bytes, place.id.life).filter(is_it) else {
             // It may have been dropped, and its segment used again, while it was read.
             self.place(commit)?;
             return Err(LogError::Damaged {
-                file: segment_name(place.generation),
+                file: segment_name(place.id.generation),
                 offset: place.at,
                 commit: commit.0,
                 what: "the frame's checksum does not match".into(),
             });
-        }
+        };
         let body = Bytes::from(bytes).slice(FRAME_HEADER..);
-        Ok(Frame { commit, prev: CommitNo(place.prev), prev_hash: place.prev_hash, hash: place.crc, body })
+        Ok(Frame { commit, prev: CommitNo(header.prev), prev_hash: header.prev_hash, hash: header.crc, body })
     }
 
     fn part_now(&self, commit: CommitNo, at: u32, len: u32) -> Result<Bytes, LogError> {
-        let (place, file) = self.place(commit)?;
+        let place = self.place(commit)?;
         if u64::from(at) + u64::from(len) > u64::from(place.len) {
             return Err(LogError::NotThere(commit.0));
         }
         let mut bytes = vec![0; len as usize];
         let from = place.at + FRAME_HEADER as u64 + u64::from(at);
-        file.read_exact_at(Site::ReadPart, &mut bytes, from).map_err(|error| io_error("journal read", &error))?;
+        let read = place.file.read_exact_at(Site::ReadPart, &mut bytes, from);
+        read.map_err(|error| io_error("journal read", &error))?;
         // It may have been dropped, and its segment used again, while it was read.
         self.place(commit)?;
         Ok(bytes.into())
@@ -291,10 +225,10 @@ impl FrameLog for Journal {
             let mut bytes = 0;
             let commits: Vec<u64> = {
                 let shared = lock(&self.shared);
-                let places = shared.frames.range(from.0..=upto.0);
-                places
-                    .take_while(|(_, place)| window(&mut bytes, place.len as usize, bytes_max))
-                    .map(|(c, _)| *c)
+                let frames = shared.frames(from.0, upto.0);
+                frames
+                    .take_while(|(_, len)| window(&mut bytes, *len as usize, bytes_max))
+                    .map(|(commit, _)| commit)
                     .collect()
             };
             commits.into_iter().map(|commit| self.get_now(CommitNo(commit))).collect()
@@ -315,20 +249,11 @@ impl FrameLog for Journal {
     }
 
     fn oldest(&self) -> CommitNo {
-        CommitNo(lock(&self.shared).frames.keys().next().copied().unwrap_or(0))
+        CommitNo(lock(&self.shared).frames(0, u64::MAX).next().map_or(0, |(commit, _)| commit))
     }
 
     fn drop_below(&self, commit: CommitNo) {
-        let mut retired = Vec::new();
-        {
-            let mut shared = lock(&self.shared);
-            while let Some((&oldest, _)) = shared.frames.first_key_value() {
-                if oldest >= commit.0 || oldest == shared.newest {
-                    break;
-                }
-                retired.extend(shared.drop_frame(oldest));
-            }
-        }
+        let retired = lock(&self.shared).drop_below(commit.0);
         free(&*self.fs, &self.shared, retired);
     }
 
@@ -345,7 +270,7 @@ impl FrameLog for Journal {
         let shared = lock(&self.shared);
         let segment = self.options.segment_bytes;
         let used_bytes = shared.files() * segment;
-        let rest = shared.active.map_or(0, |(_, end)| segment.saturating_sub(end));
+        let rest = shared.active().map_or(0, table::Segment::rest);
         let (spares, in_reserve) = (shared.spares.len() as u64 * segment, shared.in_reserve);
         drop(shared);
         let limit = self.options.disk_limit.unwrap_or(u64::MAX);
@@ -357,7 +282,7 @@ impl FrameLog for Journal {
         let by_disk = disk.saturating_sub(FREE_BYTES_MIN) / segment * segment;
         let free_bytes = rest.saturating_add(spares).saturating_add(by_limit.min(by_disk));
         // A commit goes into one segment whole: what is left of the active one may be too small for it.
-        Space { used_bytes, free_bytes: free_bytes.saturating_sub(FRAME_HEADER as u64 * 2) }
+        Space { used_bytes, free_bytes }
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), LogError>> {

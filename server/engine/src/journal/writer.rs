@@ -7,13 +7,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use bytes::Bytes;
 use ferrymq_core::CommitNo;
 
-use super::frame::{self, FRAME_HEADER, Header, SEGMENT_HEADER};
+use super::frame::{self, FRAME_HEADER, Header, SegmentId, TRAILER};
 use super::fs::{Fs, FsFile, OpenMode, Site};
 use super::recover::Tail;
-use super::{
-    AppendRequest, FREE_BYTES_MIN, JournalOptions, Place, RESERVE_SEGMENTS, Segment, Shared, free, io_error, lock,
-    segment_name,
-};
+use super::table::{self, Segment, Shared};
+use super::{AppendRequest, FREE_BYTES_MIN, JournalOptions, RESERVE_SEGMENTS, free, io_error, lock, segment_name};
 use crate::frame_log::LogError;
 
 /// Zeros are written in pieces of this size.
@@ -74,38 +72,33 @@ impl Writer {
         if len > bytes_max {
             return Err(LogError::TooLarge { bytes: len, bytes_max });
         }
-        let (generation, at, file) = self.room_for(FRAME_HEADER + len, reserve)?;
+        let place = self.room_for(FRAME_HEADER + len, reserve)?;
         let commit = newest + 1;
-        let header = Header { len: len as u32, generation, commit, prev: newest, prev_hash: newest_hash, crc: 0 };
+        let life = place.life;
+        let header = Header { len: len as u32, life, commit, prev: newest, prev_hash: newest_hash, crc: 0 };
         self.buffer.clear();
         let crc = frame::write_frame(&mut self.buffer, header, parts);
-        self.zeros_ahead(&*file, at + self.buffer.len() as u64)?;
-        self.write([Site::WriteFrame, Site::SyncFrame], &*file, at)?;
-        let mut shared = lock(&self.shared);
-        let place = Place { generation, at, len: len as u32, crc, prev: newest, prev_hash: newest_hash };
-        shared.frames.insert(commit, place);
-        if let Some(segment) = shared.segments.get_mut(&generation) {
-            segment.live += 1;
-        }
-        (shared.newest, shared.newest_hash) = (commit, crc);
-        shared.active = Some((generation, at + self.buffer.len() as u64));
+        self.zeros_ahead(&place)?;
+        self.write([Site::WriteFrame, Site::SyncFrame], &*place.file, place.at)?;
+        lock(&self.shared).appended(commit, crc, self.buffer.len() as u32);
         Ok(CommitNo(commit))
     }
 
     /// Before the first write to a place in a file, a sync also has to make durable that something is there. Small frames
     /// share that: zeros are written ahead of them, and are durable with the first. A large frame pays for itself.
-    fn zeros_ahead(&mut self, file: &dyn FsFile, end: u64) -> Result<(), LogError> {
+    fn zeros_ahead(&mut self, place: &Place) -> Result<(), LogError> {
+        let end = place.at + self.buffer.len() as u64;
         if end <= self.written_to {
             return Ok(());
         }
         let is_large = self.buffer.len() as u64 >= LARGE_BYTES;
-        let ahead = if is_large { 0 } else { (FILL_BYTES as u64).min(self.options.segment_bytes.saturating_sub(end)) };
+        let ahead = if is_large { 0 } else { (FILL_BYTES as u64).min(place.size.saturating_sub(end)) };
         self.written_to = end + ahead;
         if ahead == 0 {
             return Ok(());
         }
         let zeros = vec![0; ahead as usize];
-        file.write_all_at(Site::WriteZerosAhead, &zeros, end).map_err(|error| self.stop("journal write", &error))
+        place.file.write_all_at(Site::WriteZerosAhead, &zeros, end).map_err(|error| self.stop("journal write", &error))
     }
 
     fn check(&mut self, prev: CommitNo) -> Result<(u64, u32), LogError> {
@@ -135,34 +128,31 @@ impl Writer {
     }
 
     /// The place for so many bytes: in the active segment, or at the start of a new one.
-    fn room_for(&mut self, bytes: usize, reserve: bool) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
-        let active = {
-            let shared = lock(&self.shared);
-            shared
-                .active
-                .and_then(|(generation, end)| Some((generation, end, shared.segments.get(&generation)?.file.clone())))
-        };
-        if let Some((generation, end, file)) = active {
-            // Room for the seal is always left.
-            if end + (bytes + FRAME_HEADER) as u64 <= self.options.segment_bytes {
-                self.check_reserve(reserve)?;
-                return Ok((generation, end, file));
-            }
-            let next = self.next_segment(reserve)?;
-            self.seal(generation, end, &*file)?;
-            return self.activate(&next);
+    fn room_for(&mut self, bytes: usize, reserve: bool) -> Result<Place, LogError> {
+        let active = lock(&self.shared).active().map(|segment| (segment.has_room(bytes), Place::at_end_of(segment)));
+        if let Some((true, place)) = active {
+            self.check_reserve(reserve)?;
+            return Ok(place);
         }
         let next = self.next_segment(reserve)?;
+        if let Some((_, place)) = active {
+            self.seal(&place)?;
+        }
         self.activate(&next)
     }
 
-    /// Marks the end of a segment: a frame that names itself as its predecessor. It is on disk before any later segment.
-    fn seal(&mut self, generation: u64, end: u64, file: &dyn FsFile) -> Result<(), LogError> {
-        let newest = lock(&self.shared).newest;
-        let header = Header { len: 0, generation, commit: newest, prev: newest, prev_hash: 0, crc: 0 };
+    /// Marks the end of a segment, with a table of what is in it. It is on disk before any later segment.
+    fn seal(&mut self, place: &Place) -> Result<(), LogError> {
+        let Some(table) = lock(&self.shared).active().map(Segment::table) else { return Ok(()) };
         self.buffer.clear();
-        frame::write_frame(&mut self.buffer, header, &[]);
-        self.write([Site::WriteSeal, Site::SyncSeal], file, end)
+        frame::write_seal(&mut self.buffer, place.life, &table);
+        let trailer = frame::trailer(place.life, table.end, self.buffer.len() as u32);
+        let at = place.size.saturating_sub(TRAILER as u64);
+        place
+            .file
+            .write_all_at(Site::WriteTrailer, &trailer, at)
+            .map_err(|error| self.stop("journal write", &error))?;
+        self.write([Site::WriteSeal, Site::SyncSeal], &*place.file, place.at)
     }
 
     /// What was taken for settlements alone is not for publishes, until there is room again.
@@ -258,37 +248,59 @@ impl Writer {
         Ok(at)
     }
 
-    /// Gives the file a generation of its own, so that frames of its earlier lives are never taken for valid.
-    fn activate(&mut self, next: &Next) -> Result<(u64, u64, Arc<dyn FsFile>), LogError> {
-        let generation = {
+    /// Makes the file the active segment.
+    fn activate(&mut self, next: &Next) -> Result<Place, LogError> {
+        let (generation, newest, newest_hash) = {
             let shared = lock(&self.shared);
-            let last = shared.segments.keys().next_back().copied().unwrap_or(0);
-            last.max(shared.newest) + 1
+            let last = shared.segments.values().next_back().map_or(0, |segment| segment.id.generation);
+            (last.max(shared.newest) + 1, shared.newest, shared.newest_hash)
         };
+        let mut life = [0; 8];
+        getrandom::fill(&mut life)
+            .map_err(|error| self.stop("random numbers", &std::io::Error::other(error.to_string())))?;
+        let id = SegmentId { generation, life: u64::from_le_bytes(life) };
         let path = self.dir.join(segment_name(generation));
-        let file =
-            self.begin_file(&next.path, &path, generation).map_err(|error| self.stop("beginning a segment", &error))?;
+        let file = self.begin_file(&next.path, &path, id).map_err(|error| self.stop("beginning a segment", &error))?;
         self.written_to = next.written_to;
+        let table = table::empty(newest, newest_hash);
+        let first = table.first;
+        let segment = Segment::new(file, path, id, self.options.segment_bytes, table);
+        let place = Place::at_end_of(&segment);
         let retired = {
             let mut shared = lock(&self.shared);
-            let segment = Segment { file: file.clone(), path, live: 0 };
-            shared.segments.insert(generation, segment);
-            let before = shared.active.replace((generation, SEGMENT_HEADER as u64));
             // The segment left behind may have no live frame by now.
-            let left = before.map(|(left, _)| left);
-            left.filter(|left| shared.segments.get(left).is_some_and(|segment| segment.live == 0))
-                .and_then(|left| shared.retire(left))
+            let left = shared.active.take();
+            let retired = left.and_then(|left| shared.retire_if_dead(left));
+            shared.add(segment);
+            shared.active = Some(first);
+            retired
         };
         free(&*self.fs, &self.shared, retired);
-        Ok((generation, SEGMENT_HEADER as u64, file))
+        Ok(place)
     }
 
-    fn begin_file(&self, from: &Path, path: &Path, generation: u64) -> std::io::Result<Arc<dyn FsFile>> {
+    fn begin_file(&self, from: &Path, path: &Path, id: SegmentId) -> std::io::Result<Arc<dyn FsFile>> {
         let file = self.fs.open(Site::OpenNext, from, OpenMode::Existing)?;
-        file.write_all_at(Site::WriteHeader, &frame::segment_header(generation), 0)?;
+        file.write_all_at(Site::WriteHeader, &frame::segment_header(id), 0)?;
         file.sync_data(Site::SyncHeader)?;
         self.fs.rename(Site::RenameNext, from, path)?;
         self.fs.sync_dir(Site::SyncDirNext, &self.dir)?;
         Ok(file)
+    }
+}
+
+/// Where the next frame goes.
+struct Place {
+    file: Arc<dyn FsFile>,
+    life: u64,
+    at: u64,
+    /// Bytes of the file.
+    size: u64,
+}
+
+impl Place {
+    fn at_end_of(segment: &Segment) -> Self {
+        let at = segment.table.end.into();
+        Self { file: segment.file.clone(), life: segment.id.life, at, size: segment.size }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -110,13 +111,13 @@ fn fail_everywhere(image: &dyn Fn() -> Run, failed: &mut BTreeSet<Site>) -> usiz
 }
 
 /// What the `nth` such call leaves behind: the machine went down while it wrote, or the process after it made a file.
-fn interrupted(is_it: impl Fn(&Call) -> bool, nth: usize) -> Run {
-    let run = workload::run(SimFs::default(), 20, None);
+fn interrupted(run: &Run, is_it: impl Fn(&Call) -> bool, nth: usize) -> Run {
     let calls = run.fs.calls();
     let at = calls.iter().enumerate().filter(|(_, call)| is_it(call)).nth(nth).unwrap().0;
     let after = Run::on(match calls[at] {
         Call::Create { .. } => run.fs.killed(at + 1),
-        _ => run.fs.crashed(at + 1, |call| if call == at { Fate::First(50) } else { Fate::Kept }),
+        Call::Write { .. } => run.fs.crashed(at + 1, |call| if call == at { Fate::First(50) } else { Fate::Kept }),
+        _ => run.fs.crashed(at + 1, |_| Fate::Kept),
     });
     let is_known = |written: &&Written| written.confirmed.is_some_and(|confirmed| confirmed <= at);
     let known = run.history.lock().unwrap().written.iter().filter(is_known).cloned().collect::<Vec<_>>();
@@ -134,11 +135,19 @@ fn a_fault_at_any_call_loses_nothing_and_is_survived() {
         run
     };
     let is_frame = |call: &Call| matches!(call, Call::Write { bytes, .. } if bytes.starts_with(b"FMQF"));
-    let torn = || interrupted(is_frame, 9);
-    let unfinished = || interrupted(|call| matches!(call, Call::Create { .. }), 1);
+    let whole = workload::run(SimFs::default(), 150, None);
+    let torn = || interrupted(&whole, is_frame, 9);
+    let unfinished = || interrupted(&whole, |call| matches!(call, Call::Create { .. }), 1);
+    let resized = || {
+        let is_spare = |path: &Path| path.to_string_lossy().contains("spare-");
+        let run = interrupted(&whole, |call| matches!(call, Call::Rename { to, .. } if is_spare(to)), 0);
+        let spare = run.fs.names().into_iter().find(|name| is_spare(name)).unwrap();
+        run.fs.damage(&spare, |bytes| bytes.truncate(5_000));
+        run
+    };
     let mut failed = BTreeSet::new();
     let runs = fail_everywhere(&fresh, &mut failed);
-    let rare: [&dyn Fn() -> Run; 3] = [&without_allocation, &torn, &unfinished];
+    let rare: [&dyn Fn() -> Run; 4] = [&without_allocation, &torn, &unfinished, &resized];
     for image in rare {
         fail_everywhere(image, &mut failed);
     }

@@ -4,5 +4,6 @@
 
 mod crash;
 mod faults;
+mod opening;
 mod recorder;
 mod workload;

@@ -216,12 +216,15 @@ impl SimFs {
         state.seen.names.get(path).and_then(|file| state.seen.files.get(file)).cloned()
     }
 
-    /// Changes a file behind everybody's back, as a failing disk does.
-    pub fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    /// Changes a file behind everybody's back, as a failing disk does. It must be one that was there from the start.
+    pub fn damage(&self, path: &Path, mut change: impl FnMut(&mut Vec<u8>)) {
         let mut state = self.state();
         let Some(file) = state.seen.names.get(path).copied() else { return };
-        if let Some(bytes) = state.seen.files.get_mut(&file) {
-            change(bytes);
+        let State { base, seen, .. } = &mut *state;
+        for disk in [base, seen] {
+            if let Some(bytes) = disk.files.get_mut(&file) {
+                change(bytes);
+            }
         }
     }
 }
