@@ -21,6 +21,7 @@ use crate::edge::{self, Places};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::queue::{Held, SettleStatus, Settlement};
+use crate::sync_time::Timed;
 use crate::watch::LogWatch;
 
 /// What clients may send.
@@ -64,6 +65,7 @@ pub struct Broker {
     pub(crate) limits: Limits,
     pub(crate) draining: channel::Receiver<bool>,
     pub(crate) places: Arc<Places>,
+    pub(crate) sync_times: Arc<Timed>,
     pub(crate) start_time: std::time::SystemTime,
 }
 

@@ -20,6 +20,7 @@ pub mod queue;
 pub mod retention;
 mod server;
 mod start;
+mod sync_time;
 pub mod watch;
 
 pub use server::Server;

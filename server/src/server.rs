@@ -30,6 +30,7 @@ use crate::identity::Identity;
 use crate::queue::{self, Shared};
 use crate::retention;
 use crate::start::RunError;
+use crate::sync_time::Timed;
 use crate::watch::LogWatch;
 
 /// How long the last writes may take.
@@ -120,7 +121,8 @@ async fn open(
     let seal_bytes = frames.limits().seal_bytes;
     let state_dir = config.data.as_ref().map(|dir| dir.join("state"));
     let options = StoreOptions { state_dir, cache_bytes_max: config.cache_bytes_max, ..StoreOptions::default() };
-    let store = Store::open(frames, options).await?;
+    let sync_times = Arc::new(Timed::new(frames));
+    let store = Store::open(sync_times.clone(), options).await?;
     let unclean = store.unclean();
     let identity = Identity::begin(&store).await?;
     let watch = Arc::new(LogWatch::default());
@@ -160,6 +162,7 @@ async fn open(
             batch_items_max: config.batch_items_max,
         },
         draining,
+        sync_times,
         places: Arc::new(Places::new(config.connections_max as usize, config.connections_per_ip_max)),
         start_time: std::time::SystemTime::now(),
     }))

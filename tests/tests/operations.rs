@@ -93,6 +93,7 @@ async fn the_brokers_own_numbers_are_filled_in() {
     let stats = |client: Client| async move { client.stats(vec![], vec![]).await.unwrap().broker.unwrap() };
     let one = stats(client.clone()).await;
     assert_eq!((one.connections, one.topics, one.queues), (1, 1, 1));
+    assert!(one.sync_time.is_some_and(|time| time.seconds == 0), "making the topic was a commit: {one:?}");
     assert!(one.memory_bytes > 0 || !cfg!(target_os = "linux"));
     let second = broker.client().await;
     assert_eq!(stats(second.clone()).await.connections, 2);

@@ -155,6 +155,7 @@ impl Api {
         pb::BrokerStats {
             start_time: Some(self.broker.start_time.into()),
             connections: self.broker.places.open() as i64,
+            sync_time: self.broker.sync_times.mean().and_then(|mean| mean.try_into().ok()),
             memory_bytes: crate::process::resident_bytes() as i64,
             consumers: counters.consumers.load(Ordering::Relaxed) as i64,
             topics: catalogue.topics.len() as i64,
@@ -165,7 +166,6 @@ impl Api {
             delivered: counters.delivered.load(Ordering::Relaxed) as i64,
             acked: counters.acked.load(Ordering::Relaxed) as i64,
             commits: self.broker.store.stats().commits as i64,
-            ..Default::default()
         }
     }
 }
