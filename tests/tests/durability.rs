@@ -1,10 +1,11 @@
 //! What holds over restarts, kills and ends on request.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use ferrymq_client::v1::Queue;
-use ferrymq_client::{Code, group};
+use ferrymq_client::{Code, Destination, group};
 use ferrymq_tests::{
     Broker, acked, binary, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull,
     pull_some, within,
@@ -36,6 +37,40 @@ async fn a_kill_keeps_what_was_confirmed_and_acked() {
     broker.kill9();
     broker.restart();
     assert!(pull(&broker.client().await, "q").await.is_empty());
+}
+
+/// Keeps the disk busy, so that what is committed has to wait, until the broker is gone.
+async fn load(client: ferrymq_client::Client) {
+    let batch = || vec![message("", vec![7; 1 << 18]); 3];
+    while client.publish(Destination::Topic("load".into()), batch()).await.is_ok() {}
+}
+
+/// Acks message after message, and kills the broker as soon as one more is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answered_ack_holds_over_a_kill_in_that_moment() {
+    let mut broker = Broker::start();
+    let client = prepare(&broker).await;
+    create_topic(&client, "load").await;
+    publish(&client, "t", (0..60).map(|n| message("", n.to_string())).collect()).await;
+    let mut acked_before = BTreeSet::new();
+    for round in 0..6 {
+        let client = broker.client().await;
+        let held = pull_some(&client, "q").await;
+        let back: Vec<_> = payloads(&held).into_iter().filter(|payload| acked_before.contains(payload)).collect();
+        assert!(back.is_empty(), "round {round}: {back:?} came back after the ack was answered");
+        let loads = [(); 3].map(|()| tokio::spawn(load(client.clone())));
+        for delivery in &held[..5] {
+            acked(&client, std::slice::from_ref(delivery)).await;
+        }
+        broker.kill9();
+        acked_before.extend(payloads(&held[..5]));
+        for load in loads {
+            within("the end of the load", load).await.unwrap();
+        }
+        broker.restart();
+    }
+    let rest = payloads(&pull_some(&broker.client().await, "q").await);
+    assert!(rest.len() == 30 && rest.iter().all(|payload| !acked_before.contains(payload)), "came back: {rest:?}");
 }
 
 #[tokio::test]

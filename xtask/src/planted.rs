@@ -34,9 +34,9 @@ const BUGS: [Bug; 6] = [
     Bug {
         feature: "planted-early-ack",
         what: "an ack is answered before its commit",
-        tests: ("ferrymq-tests", &["--test", "torture"]),
+        tests: ("ferrymq-tests", &["--test", "durability", "an_answered_ack"]),
         in_broker: true,
-        says: "came back after its ack",
+        says: "came back after the ack was answered",
     },
     Bug {
         feature: "planted-sent-forgotten",
@@ -63,17 +63,18 @@ const BUGS: [Bug; 6] = [
 
 /// Plants each bug whose feature contains `only`, and runs the tests that have to fail.
 pub fn run(only: &str) -> Result<(), Failure> {
+    let bugs: Vec<&Bug> = BUGS.iter().filter(|bug| bug.feature.contains(only)).collect();
+    if bugs.is_empty() {
+        return Err(format!("no planted bug has `{only}` in its name").into());
+    }
     let mut missed = Vec::new();
-    for bug in BUGS.iter().filter(|bug| bug.feature.contains(only)) {
+    println!("{:<8} {:<24} {:<58} {:<48} because", "", "feature", "bug", "tests");
+    for bug in bugs {
         let (is_caught, output) = try_one(bug)?;
+        let verdict = if is_caught { "caught" } else { "MISSED" };
         let (package, tests) = bug.tests;
-        println!(
-            "{:<8} {}: {} ({package} {})",
-            if is_caught { "caught" } else { "MISSED" },
-            bug.feature,
-            bug.what,
-            tests.join(" ")
-        );
+        let tests = format!("{package} {}", tests.join(" "));
+        println!("{verdict:<8} {:<24} {:<58} {tests:<48} \"{}\"", bug.feature, bug.what, bug.says);
         if !is_caught {
             eprintln!("{output}");
             missed.push(bug.feature);
