@@ -9,6 +9,7 @@ mod frame;
 pub mod fs;
 mod lock;
 mod recover;
+mod repair;
 mod scan;
 #[doc(hidden)]
 pub mod sim;
@@ -31,6 +32,7 @@ use fs::{Fs, RealFs, Site};
 use table::{Place, Retired, Shared};
 
 pub use check::{CheckReport, check, check_on};
+pub use repair::{Lost, RepairReport, repair, repair_on};
 
 /// Settings of a journal.
 #[derive(Debug, Clone)]

@@ -6,4 +6,5 @@ mod crash;
 mod faults;
 mod opening;
 mod recorder;
+mod repair;
 mod workload;

@@ -13,14 +13,14 @@ use futures::executor::block_on;
 
 use super::workload::open_journal;
 
-const FRAMES: u64 = 300;
+pub const FRAMES: u64 = 300;
 
 fn body(commit: u64) -> Bytes {
     Bytes::from(commit.to_le_bytes().repeat(60))
 }
 
 /// A disk with some twenty segments: the commit n has the body n.
-fn disk() -> SimFs {
+pub fn disk() -> SimFs {
     let fs = SimFs::default();
     let journal = open_journal(&fs).unwrap();
     for commit in 2..=FRAMES {
@@ -34,16 +34,16 @@ fn check(fs: &SimFs) -> CheckReport {
     check_on(&fs.clone(), Path::new("data")).unwrap()
 }
 
-fn is_whole(journal: &Journal, commit: u64) -> bool {
+pub fn is_whole(journal: &Journal, commit: u64) -> bool {
     block_on(journal.get(CommitNo(commit))).is_ok_and(|frame| frame.body == body(commit))
 }
 
-fn segments(fs: &SimFs) -> Vec<PathBuf> {
+pub fn segments(fs: &SimFs) -> Vec<PathBuf> {
     fs.names().into_iter().filter(|name| name.to_string_lossy().contains("journal-")).collect()
 }
 
 /// The places of all frames and seals in a segment.
-fn places(fs: &SimFs, path: &Path) -> Vec<usize> {
+pub fn places(fs: &SimFs, path: &Path) -> Vec<usize> {
     let bytes = fs.bytes(path).unwrap();
     (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"FMQF")).collect()
 }
