@@ -26,6 +26,7 @@ fn found(report: &CheckReport) -> serde_json::Value {
     serde_json::json!({
         "segments": report.segments,
         "frames": report.frames,
+        "frame_bytes": report.frame_bytes,
         "newest_commit": report.newest,
         "problems": report.problems,
     })

@@ -15,6 +15,8 @@ pub struct CheckReport {
     pub segments: usize,
     /// Whole frames.
     pub frames: u64,
+    /// Bytes of them, headers among them.
+    pub frame_bytes: u64,
     /// The newest commit.
     pub newest: u64,
     /// What is wrong, each with file, offset and commit.
@@ -73,6 +75,7 @@ impl CheckReport {
             });
             if is_right {
                 self.frames += 1;
+                self.frame_bytes += u64::from(end - at);
             } else {
                 self.problems.push(format!("{name}: damaged at byte {at}, commit {commit}"));
             }
@@ -84,6 +87,8 @@ impl CheckReport {
     fn check_scan(&mut self, name: &str, id: SegmentId, bytes: &[u8], is_last: bool) {
         let found = scan::scan(id.life, bytes);
         self.frames += found.frames.len() as u64;
+        self.frame_bytes +=
+            found.frames.iter().map(|(_, header)| FRAME_HEADER as u64 + u64::from(header.len)).sum::<u64>();
         self.newest = found.frames.last().map_or(self.newest, |(_, header)| header.commit);
         if found.is_damaged || (!is_last && found.seal == 0) {
             let commit = self.newest + 1;
