@@ -5,13 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ferrymq_core::LogId;
 use ferrymq_engine::frame_log::{FrameLog, LogError};
 use ferrymq_engine::journal::{Journal, JournalOptions};
 use ferrymq_engine::memory::MemoryLog;
 use ferrymq_engine::store::{Store, StoreOptions};
 use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio::sync::watch as channel;
+use tokio::sync::{Notify, watch as channel};
 use tokio::task::JoinHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -37,6 +38,8 @@ use crate::watch::LogWatch;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Numbers below are the store's own.
 const FIRST_FREE_ID: u64 = 16;
+/// Never grows: who watches it is woken when writes stop.
+const NO_LOG: LogId = LogId(0);
 
 /// A broker that serves. It goes on until it is stopped.
 pub struct Server {
@@ -53,11 +56,23 @@ impl Server {
     /// # Errors
     /// If the store cannot be opened or the address not be bound.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, RunError> {
+        Self::start_over(open_frames(config)?, config, clock).await
+    }
+
+    /// The same over any frame log, whatever the configuration says of the data.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_over(
+        frames: Arc<dyn FrameLog>,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, RunError> {
         let unbound = |error| RunError::Io(config.listen.to_string(), error);
         let listener = TcpListener::bind(config.listen).await.map_err(unbound)?;
         let addr = listener.local_addr().map_err(unbound)?;
         let (drain, draining) = channel::channel(false);
-        let broker = open(open_frames(config)?, config, clock, draining.clone()).await?;
+        let broker = open(frames, config, clock, draining.clone()).await?;
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status("", ServingStatus::Serving).await;
         let mut routes = grpc::routes(broker.clone())?;
@@ -65,6 +80,7 @@ impl Server {
         let serving = edge::serve(listener, routes.routes(), edge_limits(config), broker.places.clone(), draining);
         let serving = tokio::spawn(serving);
         tokio::spawn(retention::run(broker.clone()));
+        tokio::spawn(tell_when_stopped(broker.clone(), health.clone()));
         Ok(Self { addr, broker, health, drain, serving })
     }
 
@@ -90,6 +106,16 @@ impl Server {
             Err(_) => tracing::error!("the disk did not answer: the stop is not marked as clean"),
         }
     }
+}
+
+/// Once a write has failed the broker is of no use until its restart: whoever asks for its health may see to that.
+async fn tell_when_stopped(broker: Arc<Broker>, health: HealthReporter) {
+    let notify = Arc::new(Notify::new());
+    broker.watch.watch(NO_LOG, &notify);
+    while !broker.committer.is_stopped() {
+        notify.notified().await;
+    }
+    health.set_service_status("", ServingStatus::NotServing).await;
 }
 
 fn open_frames(config: &Config) -> Result<Arc<dyn FrameLog>, LogError> {
