@@ -25,14 +25,15 @@ pub fn journal_options() -> JournalOptions {
 }
 
 pub fn store_options(state_dir: Option<PathBuf>) -> StoreOptions {
-    // All of the index goes into pages, with each commit and not beside it, so that the same steps make the same calls.
+    // The index goes into pages, with the commit that makes it three batches of a log, and not beside it, so that the same
+    // steps make the same calls.
     StoreOptions {
         state_dir,
         cache_bytes_max: 2_000,
         checkpoint_every_bytes: u64::MAX,
         index_bytes_max: 0,
         index_cache_bytes_max: 0,
-        index_page_batches: 4,
+        index_page_batches: 96,
         stretch_bytes: 4 << 10,
     }
 }
