@@ -160,6 +160,27 @@ async fn a_long_backlog_of_small_batches_takes_little_memory_and_is_all_there() 
 }
 
 #[tokio::test]
+async fn what_was_trimmed_within_a_page_is_estimated_until_the_next_image() {
+    let log = MemoryLog::new();
+    let mut held = Held::new(&log).await;
+    for base in 0..2_000 {
+        let batch = Bytes::from(vec![7; 10 + base as usize % 64]);
+        held.batches.insert((LOG, base), batch.clone());
+        held.commit(vec![Op::Append { log: LOG, base, count: 1, batch }]).await;
+    }
+    let exact = |held: &Held| held.batches.values().map(|batch| batch.len() as u64).sum::<u64>();
+    assert_eq!(held.store.bytes(LOG), exact(&held));
+    for floor in (100..1_500).step_by(41) {
+        held.trim(LOG, floor).await;
+        assert!(held.store.bytes(LOG).abs_diff(exact(&held)) < 64 * 74 / 4, "at {floor}");
+    }
+    held.store.checkpoint().await.unwrap();
+    let bytes = (held.store.bytes(LOG), held.store.stats().live_bytes);
+    assert_eq!(bytes, (exact(&held), exact(&held)), "what is trimmed of a page is written off");
+    held.restart(&log).await;
+}
+
+#[tokio::test]
 async fn many_logs_with_little_in_each_share_index_frames() {
     let log = MemoryLog::new();
     let mut held = Held::new(&log).await;

@@ -256,3 +256,58 @@ fn take_range<T>(map: &mut BTreeMap<Offset, T>, range: &Range<Offset>) -> Vec<T>
     let within: Vec<Offset> = map.range(range.clone()).map(|(base, _)| *base).collect();
     within.iter().filter_map(|base| map.remove(base)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(frame: u64, len: u32) -> Entry {
+        Entry { count: 1, order: CommitNo(1), place: Place { frame: CommitNo(frame), at: 0, len, crc: 0 } }
+    }
+
+    /// Batches of 10 bytes at 0..4, two in each of two stretches, in a page in the third.
+    fn paged() -> (LogState, Ledger, Loaded) {
+        let mut ledger = Ledger { stretch_bytes: 1, ..Ledger::default() };
+        (1..=4).for_each(|frame| ledger.note_frame(CommitNo(frame), 100));
+        let entries: Entries = (0..4).map(|base| (base, entry(1 + base / 2, 10))).collect();
+        let mut log = LogState { end: 4, ..LogState::default() };
+        entries.iter().for_each(|(base, entry)| log.put(*base, Some(*entry), &mut ledger));
+        let place = Place { frame: CommitNo(3), at: 0, len: 50, crc: 0 };
+        let page = PageRef::new(place, &entries, &ledger).unwrap();
+        let mut loaded = Loaded::default();
+        log.reindex(0..4, [page], &mut ledger);
+        loaded.insert(place, Arc::new(entries));
+        (log, ledger, loaded)
+    }
+
+    fn live(ledger: &Ledger) -> Vec<u64> {
+        ledger.stretches.values().map(|stretch| stretch.live).collect()
+    }
+
+    #[test]
+    fn a_batch_of_a_page_that_is_replaced_is_accounted_for_where_it_lies_now() {
+        let (mut log, mut ledger, loaded) = paged();
+        assert_eq!((live(&ledger), ledger.live_bytes), (vec![2 * weight(10), 2 * weight(10), weight(50), 0], 40));
+        log.replace(1, entry(4, 7), (CommitNo(1), 10), &mut ledger);
+        log.replace(2, Entry::gone(1), (CommitNo(2), 10), &mut ledger);
+        log.replace(2, entry(4, 9), (CommitNo(2), 10), &mut ledger);
+        log.replace(9, entry(4, 9), (CommitNo(1), 10), &mut ledger);
+        assert_eq!((live(&ledger), ledger.live_bytes), (vec![weight(10), weight(10), weight(50), weight(7)], 27));
+        let found = |base| log.at(base, &loaded).unwrap().map(|entry| entry.place.len);
+        assert_eq!([0, 1, 2, 3, 4].map(found), [Some(10), Some(7), None, Some(10), None]);
+        assert_eq!(log.next_from(2, &loaded).unwrap().map(|(base, _)| base), Some(3));
+        assert_eq!(log.next_from(2, &Loaded::default()), Err(Missing(log.pages[&0].place)));
+        log.trim(4, &mut ledger);
+        assert_eq!((live(&ledger), ledger.live_bytes, ledger.newest, ledger.pages), (vec![0; 4], 0, 0, 0));
+    }
+
+    #[test]
+    fn of_a_page_that_is_partly_trimmed_nothing_below_is_found() {
+        let (mut log, mut ledger, loaded) = paged();
+        log.trim(3, &mut ledger);
+        assert_eq!(log.next_from(0, &loaded).unwrap().map(|(base, _)| base), Some(3));
+        assert_eq!(log.trimmed_page().map(|(from, _, part)| (from, part)), Some((0, 0.75)));
+        log.replace(2, entry(4, 7), (CommitNo(2), 10), &mut ledger);
+        assert_eq!(log.at(2, &loaded).unwrap(), None, "a copy does not bring back what was trimmed");
+    }
+}
