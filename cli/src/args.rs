@@ -119,6 +119,16 @@ pub enum Command {
         /// The data directory.
         dir: PathBuf,
     },
+    /// Make a stopped broker's damaged data directory readable again. What is whole is kept; damaged files are put aside,
+    /// nothing is deleted, and what is lost is named.
+    #[command(after_help = "Examples:
+  ferrymq check ferrymq-data || ferrymq repair ferrymq-data
+  ferrymq repair ferrymq-data --json
+  cp -a ferrymq-data copy && ferrymq repair copy")]
+    Repair {
+        /// The data directory. Copy it first if you can.
+        dir: PathBuf,
+    },
     /// Measure a broker, beside the raw disk and a gRPC server that does nothing.
     #[command(after_help = "Examples:
   ferrymq bench --url http://127.0.0.1:7171

@@ -120,3 +120,35 @@ fn serve(data: &Path) -> std::process::Output {
     command.arg("serve").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
     command.output().expect("the broker's binary runs")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_directory_is_named_repaired_and_opens_again() {
+    let mut broker = Broker::start();
+    let client = prepare(&broker).await;
+    for number in 0..40 {
+        publish(&client, "t", vec![message("", vec![number; 1 << 19]), message("", number.to_string())]).await;
+    }
+    drop(client);
+    broker.kill9();
+    let mut segments: Vec<_> = std::fs::read_dir(broker.data().join("journal"))
+        .or_else(|_| std::fs::read_dir(broker.data()))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("journal-")))
+        .collect();
+    segments.sort();
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    std::fs::write(&segments[0], bytes).unwrap();
+
+    let offline = |verb: &str| Command::new(binary()).arg(verb).arg(broker.data()).arg("--json").output().unwrap();
+    let check = offline("check");
+    assert!(!check.status.success());
+    let name = segments[0].file_name().unwrap().to_string_lossy().into_owned();
+    assert!(String::from_utf8_lossy(&check.stdout).contains(&name), "{check:?}");
+    let repair = offline("repair");
+    assert!(String::from_utf8_lossy(&repair.stdout).contains(&name), "{repair:?}");
+    assert!(offline("check").status.success());
+    assert!(offline("repair").status.success(), "a second repair finds nothing");
+}

@@ -28,7 +28,8 @@ async fn journal_bytes(queues: usize) -> u64 {
     rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().expect("a number")
 }
 
-#[tokio::test]
+// The clients have to go on while the test waits for the process.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_queues_take_hardly_more_journal_than_one() {
     let one = journal_bytes(1).await;
     let hundred = journal_bytes(100).await;

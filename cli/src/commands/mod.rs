@@ -39,6 +39,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Bench(args) => crate::bench::run(args, cli.url.as_deref(), cli.json).await,
         Command::BenchNoopServer => crate::bench::noop::serve().await,
         Command::Check { dir } => check::run(&dir, cli.json),
+        Command::Repair { dir } => check::repair(&dir, cli.json),
         command => {
             let url = cli.url.unwrap_or_else(|| DEFAULT_URL.to_owned());
             let context = Context { client: Client::connect(url.clone()).await?, json: cli.json };
@@ -69,7 +70,11 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Stats(args) => inspect::stats(args, context).await,
         Command::Status => inspect::status(context, url).await,
         // These have been taken care of: they need no connection, or make their own.
-        Command::Serve(_) | Command::Bench(_) | Command::BenchNoopServer | Command::Check { .. } => Ok(()),
+        Command::Serve(_)
+        | Command::Bench(_)
+        | Command::BenchNoopServer
+        | Command::Check { .. }
+        | Command::Repair { .. } => Ok(()),
     }
 }
 

@@ -138,7 +138,10 @@ impl Task {
     async fn work(&mut self) {
         let now = self.shared.clock.now_ms();
         self.machine.tick(now);
-        if self.failed.is_none() && !self.shared.committer.is_stopped() {
+        if self.shared.committer.is_stopped() {
+            self.fail(&Error::writes_stopped());
+        }
+        if self.failed.is_none() {
             if let Err(error) = self.fill().await {
                 tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
                 self.fail(&error);
