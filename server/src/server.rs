@@ -149,7 +149,6 @@ async fn open(
     let options = StoreOptions { state_dir, cache_bytes_max: config.cache_bytes_max, ..StoreOptions::default() };
     let sync_times = Arc::new(Timed::new(frames));
     let store = Store::open(sync_times.clone(), options).await?;
-    let unclean = store.unclean();
     let identity = Identity::begin(&store).await?;
     let watch = Arc::new(LogWatch::default());
     let committer = Committer::start(store.clone(), watch.clone(), seal_bytes, config.unconfirmed_bytes_max);
@@ -164,7 +163,6 @@ async fn open(
         counters: Arc::new(Counters::default()),
         catalogue: catalogue.clone(),
         admin: OnceLock::new(),
-        unclean,
     });
     let starter = shared.clone();
     let start_queue: StartQueue =

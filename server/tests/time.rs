@@ -137,6 +137,25 @@ async fn a_topic_forgets_by_age_what_no_queue_needs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_bound_later_holds_a_topic_up_only_until_it_has_settled() {
+    let (_server, client) = broker().await;
+    let retention = Some(Retention::default());
+    client.create_topic(Topic { name: "t".into(), retention, ..Topic::default() }).await.unwrap();
+    let publish = async || client.publish(Destination::Topic("t".into()), vec![Message::default()]).await.unwrap();
+    publish().await;
+    let binding = Binding { topic: "t".into(), ..Binding::default() };
+    client.create_queue(Queue { name: "q".into(), ..Queue::default() }, vec![binding]).await.unwrap();
+    publish().await;
+    let kept = async || client.get_topic("t").await.unwrap().stats.unwrap().messages;
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(kept().await, 1);
+    let (delivery, _) = next(&client, "q").await;
+    client.ack(vec![delivery.ack_id]).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(kept().await, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_stops_in_order_within_its_own_process() {
     let (server, client) = broker().await;
     client.create_queue(Queue { name: "q".into(), ..Queue::default() }, vec![]).await.unwrap();

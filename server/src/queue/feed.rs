@@ -7,7 +7,6 @@ use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
 use ferrymq_core::queue::Entry;
-use ferrymq_core::settle::Progress;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
 use super::Interval;
@@ -85,13 +84,15 @@ impl Task {
         };
         let inbox = LogId(self.record.inbox);
         let cursor = cursors.remove(&inbox).unwrap_or_default();
-        self.add_feed(inbox, Bytes::new(), None, cursor);
+        self.add_feed(inbox, Bytes::new(), None, cursor, 0);
         self.rebind(bindings, &mut cursors);
     }
 
-    fn add_feed(&mut self, log: LogId, topic: Bytes, intervals: Option<Vec<Interval>>, cursor: Cursor) {
-        let read_to = cursor.floor();
-        self.machine.add_source(log, cursor, self.shared.unclean);
+    /// `cursor` as the store has it. What is before `from` was never this queue's.
+    fn add_feed(&mut self, log: LogId, topic: Bytes, intervals: Option<Vec<Interval>>, cursor: Cursor, from: Offset) {
+        self.machine.add_source(log, cursor);
+        self.machine.passed(log, from);
+        let read_to = self.machine.cursor(log).map_or(from, Cursor::floor);
         let began_at = if self.started { read_to } else { self.shared.store.end(log) };
         let feed = Feed { topic, intervals, newest: None, ahead: VecDeque::new(), read_to, began_at, received: 0 };
         self.feeds.insert(log, feed);
@@ -111,11 +112,9 @@ impl Task {
                 continue;
             }
             let from = bindings.iter().map(|binding| binding.from).min().unwrap_or(0);
-            let mut cursor = cursors.remove(&log).unwrap_or_default();
-            // What is before the first binding was never this queue's.
-            cursor.apply(&Progress::Settled { from: 0, to: from });
+            let cursor = cursors.remove(&log).unwrap_or_default();
             let topic = bindings.first().map(|binding| Bytes::from(binding.settings.topic.clone())).unwrap_or_default();
-            self.add_feed(log, topic, Some(intervals), cursor);
+            self.add_feed(log, topic, Some(intervals), cursor, from);
         }
     }
 

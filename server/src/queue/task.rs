@@ -41,8 +41,6 @@ pub(crate) struct Shared {
     pub counters: Arc<crate::broker::Counters>,
     pub catalogue: Arc<arc_swap::ArcSwap<crate::catalogue::Catalogue>>,
     pub admin: std::sync::OnceLock<Admin>,
-    /// The last stop was not a clean one: what had been sent counts one attempt more.
-    pub unclean: bool,
 }
 
 /// The task. Its parts: `feed`, `deliver`, `commit`, `peek`.
@@ -196,7 +194,7 @@ impl Task {
                     let _ = channel.try_send(Event::End(Error::draining()));
                 }
                 self.machine.release_all(now);
-                self.drain(reply).await;
+                self.drain(is_whole, reply).await;
             }
             Message::Stop => {
                 self.stopped = true;
@@ -204,13 +202,24 @@ impl Task {
             }
         }
     }
+                let is_whole = self.failed.is_none();
 
-    async fn drain(&mut self, reply: oneshot::Sender<()>) {
+    /// Writes what the next start has to know. That nothing more is in doubt can be written only behind all else.
+    async fn drain(&mut self, is_whole: bool, reply: oneshot::Sender<()>) {
+        if self.commit_all().await && is_whole {
+            self.machine.lower_sent();
+            self.commit_all().await;
+        }
+        let _ = reply.send(());
+    }
+
+    /// Commits all there is, and waits for it; true if nothing of it failed.
+    async fn commit_all(&mut self) -> bool {
         self.commit().await;
         while let Some((ticket, result)) = self.committing.next().await {
             self.committed(ticket, result);
         }
-        let _ = reply.send(());
+        is_whole
     }
 
     fn subscribe(&mut self, wish: &super::Wish, mailbox: mpsc::Sender<Message>) -> Result<Subscription, Error> {
@@ -220,7 +229,9 @@ impl Task {
         let max = ms(self.record.settings.max_lease.as_ref());
         let lease_ms = wish.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
         if lease_ms > max {
+        let mut is_whole = true;
             return Err(Error::invalid("lease", format!("must be at most the queue's max_lease, {max} ms")));
+            is_whole &= result.is_ok();
         }
         let consumer = self.machine.add_consumer(wish.window, lease_ms, wish.mode);
         let (sender, events) = mpsc::channel(wish.window.messages as usize + CHANNEL_EXTRA);

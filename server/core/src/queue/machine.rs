@@ -131,12 +131,17 @@ impl QueueMachine {
         }
     }
 
-    /// Adds a cursor. After an unclean stop what is below its `sent` may have been delivered: one attempt more.
-    pub fn add_source(&mut self, log: LogId, cursor: Cursor, unclean: bool) {
-        let maybe_sent = if unclean { cursor.sent() } else { 0 };
-        let (read_to, sent, floor) = (cursor.floor(), cursor.sent(), cursor.floor());
-        let source =
-            Source { cursor, read_to, sent_durable: sent, sent_asked: sent, maybe_sent, floor_recorded: floor };
+    /// Adds a cursor, as it is on disk. What is below its `sent` may have been delivered: one attempt more.
+    pub fn add_source(&mut self, log: LogId, cursor: Cursor) {
+        let (floor, sent) = (cursor.floor(), cursor.sent());
+        let source = Source {
+            cursor,
+            read_to: floor,
+            sent_durable: sent,
+            sent_asked: sent,
+            maybe_sent: sent,
+            floor_recorded: floor,
+        };
         self.sources.entry(log).or_insert(source);
     }
 
@@ -246,6 +251,18 @@ impl QueueMachine {
         held.sort_unstable();
         for key in held {
             self.give_back(key, now);
+        }
+    }
+
+    /// For a clean stop, once all else is durable: every message that was sent has an end or a retry on record, so that the
+    /// next life has to doubt only what this one did not learn of the lives before it.
+    pub fn lower_sent(&mut self) {
+        let doubts =
+            self.sources.iter().map(|(log, source)| (*log, source, source.maybe_sent.max(source.cursor.floor())));
+        let lower: Vec<(LogId, Offset)> =
+            doubts.filter(|(_, source, upto)| *upto < source.sent_asked).map(|(log, _, upto)| (log, upto)).collect();
+        for (log, upto) in lower {
+            self.push_record(log, Progress::Sent { upto });
         }
     }
 

@@ -59,10 +59,10 @@ fn config() -> QueueConfig {
     }
 }
 
-fn machine(disk: &BTreeMap<LogId, Cursor>, unclean: bool) -> QueueMachine {
+fn machine(disk: &BTreeMap<LogId, Cursor>) -> QueueMachine {
     let mut machine = QueueMachine::new(QueueId(1), config(), 7);
     for log in LOGS {
-        machine.add_source(log, disk.get(&log).cloned().unwrap_or_default(), unclean);
+        machine.add_source(log, disk.get(&log).cloned().unwrap_or_default());
     }
     machine
 }
@@ -73,7 +73,7 @@ impl World {
         Self {
             seed: Seeded(seed),
             now: 1_000_000,
-            machine: machine(&disk, false),
+            machine: machine(&disk),
             disk,
             published: Vec::new(),
             offered: 0,
@@ -244,7 +244,7 @@ impl World {
         self.held.clear();
         self.consumers.clear();
         self.crashed = true;
-        self.machine = machine(&self.disk, true);
+        self.machine = machine(&self.disk);
         self.offered = 0;
     }
 
@@ -295,7 +295,7 @@ fn random_histories_keep_every_promise() {
 }
 
 fn one_message() -> (QueueMachine, Assignment) {
-    let mut machine = machine(&BTreeMap::new(), false);
+    let mut machine = machine(&BTreeMap::new());
     machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10 });
     machine.add_consumer(Window { messages: 1, bytes: 100 }, 1_000, LeaseMode::Timed);
     let mut out = Vec::new();
