@@ -130,6 +130,10 @@ impl Task {
             for log in logs {
                 self.read_ahead(log).await?;
             }
+            // What is held stands before what other logs have.
+            if self.holds.hold_up(|log| self.shared.store.end(log)) {
+                return Ok(());
+            }
             let next = self
                 .feeds
                 .iter()
@@ -157,7 +161,7 @@ impl Task {
     /// Makes sure that a log's next entry is known, if there is one.
     async fn read_ahead(&mut self, log: LogId) -> Result<(), Error> {
         loop {
-            let end = self.shared.store.end(log);
+            let end = self.shared.store.end(log).min(self.holds.limit(log));
             let first = self.shared.store.first(log);
             let Some(feed) = self.feeds.get_mut(&log) else { return Ok(()) };
             if !feed.ahead.is_empty() {
@@ -178,7 +182,8 @@ impl Task {
             if read.is_empty() {
                 return Ok(());
             }
-            for stored in read {
+            let limit = self.holds.limit(log);
+            for stored in read.into_iter().take_while(|stored| stored.base < limit) {
                 let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
                 feed.take(log, stored.base, stored.commit, &batch);
                 feed.newest = Some((stored.base, batch));

@@ -3,6 +3,7 @@
 mod commit;
 mod deliver;
 mod feed;
+mod holds;
 mod peek;
 mod task;
 
@@ -137,7 +138,7 @@ pub(crate) enum Message {
     Gone { consumer: u64, end: End },
     Pull { take: Take, reply: Reply<Taken> },
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
-    Rebind(Vec<Arc<BindingRecord>>),
+    Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
     Purge(Reply<u64>),
     Peek { from: Option<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
@@ -149,6 +150,7 @@ pub(crate) enum Message {
 #[derive(Clone)]
 pub struct QueueHandle {
     mailbox: mpsc::Sender<Message>,
+    holds: Arc<holds::Holds>,
 }
 
 impl QueueHandle {
@@ -174,9 +176,16 @@ impl QueueHandle {
         self.ask(|reply| Message::Settle { held, settlement, reply }).await
     }
 
+    /// Before a commit that changes which bindings hold for what stands in `log` from `from` on: the queue does not read
+    /// it until it is told the next bindings.
+    pub fn hold(&self, log: LogId, from: Offset) {
+        self.holds.hold(log, from);
+    }
+
     /// Tells the queue what feeds it from now on.
     pub fn rebind(&self, bindings: Vec<Arc<BindingRecord>>) {
-        if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(Message::Rebind(bindings)) {
+        let message = Message::Rebind { bindings, rules: self.holds.next_rules() };
+        if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(message) {
             let mailbox = self.mailbox.clone();
             tokio::spawn(async move { mailbox.send(message).await });
         }

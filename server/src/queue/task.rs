@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::commit::Answer;
 use super::deliver::PullWaiting;
 use super::feed::Feed;
+use super::holds::Holds;
 use super::{Event, Held, MAILBOX, Message, QueueHandle, Reply, Settlement, Subscription};
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
@@ -57,6 +58,9 @@ pub(super) struct Task {
     pub(super) in_flight: BTreeSet<Ticket>,
     pub(super) answers: Vec<(Ticket, Answer)>,
     pub(super) notify: Arc<Notify>,
+    pub(super) holds: Arc<Holds>,
+    /// The number of the bindings that it follows.
+    pub(super) rules: u64,
     pub(super) failed: Option<Error>,
     /// The feeds of the start are there: further ones are new.
     pub(super) started: bool,
@@ -83,6 +87,8 @@ pub(crate) fn start(
         in_flight: BTreeSet::new(),
         answers: Vec::new(),
         notify: Arc::new(Notify::new()),
+        holds: Arc::default(),
+        rules: 0,
         failed: None,
         started: is_new,
         stopped: false,
@@ -90,8 +96,9 @@ pub(crate) fn start(
     };
     task.feed_all(bindings, !is_new);
     task.started = true;
+    let holds = task.holds.clone();
     tokio::spawn(task.run(receiver));
-    QueueHandle { mailbox }
+    QueueHandle { mailbox, holds }
 }
 
 pub(super) fn ms(duration: Option<&prost_types::Duration>) -> u64 {
@@ -181,7 +188,13 @@ impl Task {
                 self.pulls.push_back(PullWaiting { take, reply, until });
             }
             Message::Settle { held, settlement, reply } => self.settle(&held, &settlement, reply, now).await,
-            Message::Rebind(bindings) => self.rebind(&bindings, &mut BTreeMap::new()),
+            // One that was overtaken on its way knows less.
+            Message::Rebind { rules, .. } if rules <= self.rules => {}
+            Message::Rebind { bindings, rules } => {
+                self.rebind(&bindings, &mut BTreeMap::new());
+                self.rules = rules;
+                self.holds.let_go(rules);
+            }
             Message::Purge(reply) => self.purge(reply).await,
             Message::Peek { from, max, reply } => {
                 let answer = self.peek(from, max).await;

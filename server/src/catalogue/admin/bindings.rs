@@ -33,11 +33,12 @@ impl Task {
         }
         Self::check_count(self.catalogue.bindings.len(), "bindings")?;
         let binding = self.new_binding(given, &queue.record, "binding")?;
-        let made = self.commit_bindings(vec![binding], None).await?;
-        let Some(binding) = made.into_iter().next() else { return Err(Error::writes_stopped()) };
-        let settings = binding.settings.clone();
-        self.keep_binding(binding);
-        Ok((settings, true))
+        let fed = (binding.record.queue, binding.record.log_id());
+        self.hold(&[fed]);
+        let made = self.commit_bindings(vec![binding], None).await;
+        self.keep_bindings(&[fed], made.as_deref().unwrap_or_default());
+        let Some(binding) = made?.into_iter().next() else { return Err(Error::writes_stopped()) };
+        Ok((binding.settings, true))
     }
 
     pub(super) async fn delete_binding(&mut self, request: pb::DeleteBindingRequest) -> Result<bool, Error> {
@@ -56,6 +57,8 @@ impl Task {
         more: impl FnOnce(u64) -> Vec<Op> + Send + 'static,
     ) -> Result<(), Error> {
         let (tell, told) = oneshot::channel();
+        let fed: Vec<(u64, LogId)> = bound.iter().map(|binding| (binding.queue, log)).collect();
+        self.hold(&fed);
         let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
             let end = end_of(log);
             let ended: Vec<BindingRecord> =
@@ -66,11 +69,13 @@ impl Task {
             ops
         });
         let change = Change { at_ends: Some(at_ends), ..Change::default() };
-        self.committer.settle(change).await?.wait().await?;
-        for binding in told.await.unwrap_or_default() {
-            self.keep_binding(binding);
-        }
-        Ok(())
+        let done = match self.committer.settle(change).await {
+            Ok(pending) => pending.wait().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        let ended = if done.is_ok() { told.await.unwrap_or_default() } else { Vec::new() };
+        self.keep_bindings(&fed, &ended);
+        done
     }
 
     /// Checks bindings to a queue; those that are not there yet, each once.
@@ -158,14 +163,27 @@ impl Task {
         Ok(told.await.unwrap_or_default())
     }
 
-    /// Puts a binding into the picture and tells its queue.
-    fn keep_binding(&mut self, binding: BindingRecord) {
-        let queue = binding.queue;
-        let log = binding.log;
-        self.catalogue.bindings.insert(binding.id, Arc::new(binding));
-        self.route_log(log);
-        if let Some(target) = self.catalogue.queues_by_id.get(&queue) {
-            target.handle.rebind(self.catalogue.bindings_to(queue));
+    /// Before bindings change: their queues read no further until they are told.
+    fn hold(&self, fed: &[(u64, LogId)]) {
+        for (queue, log) in fed {
+            if let Some(queue) = self.catalogue.queues_by_id.get(queue) {
+                queue.handle.hold(*log, self.store.end(*log));
+            }
+        }
+    }
+
+    /// Puts what was committed, if anything, into the picture, and tells the queues that were held.
+    fn keep_bindings(&mut self, fed: &[(u64, LogId)], bindings: &[BindingRecord]) {
+        for binding in bindings {
+            self.catalogue.bindings.insert(binding.id, Arc::new(binding.clone()));
+        }
+        for binding in bindings {
+            self.route_log(binding.log);
+        }
+        for (queue, _) in fed {
+            if let Some(target) = self.catalogue.queues_by_id.get(queue) {
+                target.handle.rebind(self.catalogue.bindings_to(*queue));
+            }
         }
     }
 
