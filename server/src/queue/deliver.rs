@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::{Bytes, BytesMut};
 use ferrymq_core::batch::{Batch, DeadLetterHeader};
 use ferrymq_core::queue::{Assignment, End};
-use ferrymq_core::{LogId, Offset};
+use ferrymq_core::{CommitNo, LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::v1;
 use tokio::sync::mpsc;
@@ -22,6 +22,13 @@ pub(super) struct PullWaiting {
     pub(super) take: Take,
     pub(super) reply: Reply<Taken>,
     pub(super) until: Instant,
+}
+
+/// A consumer that has not been told yet that it caught up, and what was there when it came.
+pub(super) struct CatchingUp {
+    pub(super) consumer: u64,
+    pub(super) newest: CommitNo,
+    pub(super) ends: Vec<(LogId, Offset)>,
 }
 
 impl Task {
@@ -138,13 +145,17 @@ impl Task {
 
     pub(super) fn tell_caught_up(&mut self) {
         let now = self.shared.clock.now_ms();
-        let (done, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.catching_up).into_iter().partition(|(_, ends)| {
-                ends.iter().all(|(log, end)| self.machine.read_to(*log) >= *end) && self.machine.stats().ready == 0
-            });
+        if self.catching_up.is_empty() {
+            return;
+        }
+        let first_ready = self.machine.first_ready_commit();
+        let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.catching_up).into_iter().partition(|upto| {
+            upto.ends.iter().all(|(log, end)| self.machine.read_to(*log) >= *end)
+                && first_ready.is_none_or(|first| first > upto.newest)
+        });
         self.catching_up = waiting;
-        for (consumer, _) in done {
-            self.send(consumer, Event::CaughtUp, now);
+        for upto in done {
+            self.send(upto.consumer, Event::CaughtUp, now);
         }
     }
 }

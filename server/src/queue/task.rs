@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrymq_core::queue::{End, LeaseMode, QueueConfig, QueueMachine, SettleStatus, Ticket};
-use ferrymq_core::{LogId, Offset, QueueId};
+use ferrymq_core::{LogId, QueueId};
 use ferrymq_engine::store::Store;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::commit::Answer;
-use super::deliver::PullWaiting;
+use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
 use super::holds::Holds;
 use super::{Event, Held, MAILBOX, Message, QueueHandle, Reply, Settlement, Subscription};
@@ -51,8 +51,8 @@ pub(super) struct Task {
     pub(super) machine: QueueMachine,
     pub(super) feeds: BTreeMap<LogId, Feed>,
     pub(super) consumers: HashMap<u64, mpsc::Sender<Event>>,
-    /// Consumers that have not been told yet that they caught up, with the ends of the logs when they came.
-    pub(super) catching_up: Vec<(u64, Vec<(LogId, Offset)>)>,
+    /// Consumers that have not been told yet that they caught up.
+    pub(super) catching_up: Vec<CatchingUp>,
     pub(super) pulls: VecDeque<PullWaiting>,
     pub(super) committing: FuturesUnordered<BoxFuture<'static, (Ticket, Result<(), Error>)>>,
     pub(super) in_flight: BTreeSet<Ticket>,
@@ -180,7 +180,7 @@ impl Task {
             }
             Message::Gone { consumer, end } => {
                 self.consumers.remove(&consumer);
-                self.catching_up.retain(|(waiting, _)| *waiting != consumer);
+                self.catching_up.retain(|waiting| waiting.consumer != consumer);
                 self.machine.remove_consumer(consumer, end, now);
             }
             Message::Pull { take, reply } => {
@@ -249,8 +249,9 @@ impl Task {
         let consumer = self.machine.add_consumer(wish.window, lease_ms, wish.mode);
         let (sender, events) = mpsc::channel(wish.window.messages as usize + CHANNEL_EXTRA);
         self.consumers.insert(consumer, sender);
+        let newest = self.shared.store.visible();
         let ends = self.feeds.keys().map(|log| (*log, self.shared.store.end(*log))).collect();
-        self.catching_up.push((consumer, ends));
+        self.catching_up.push(CatchingUp { consumer, newest, ends });
         let lease_ms = if wish.mode == LeaseMode::Stream { max } else { lease_ms };
         Ok(Subscription { consumer, lease_ms, events, end: End::Lost, mailbox })
     }

@@ -372,6 +372,12 @@ impl QueueMachine {
         (offset < source.read_to).then_some(MessageState::Ready)
     }
 
+    /// Where in the queue's order the first message stands that may be delivered now.
+    #[must_use]
+    pub fn first_ready_commit(&self) -> Option<CommitNo> {
+        self.ready.first_key_value().map(|((commit, ..), _)| *commit)
+    }
+
     /// Up to where a log has been read.
     #[must_use]
     pub fn read_to(&self, log: LogId) -> Offset {
