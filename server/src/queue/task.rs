@@ -202,6 +202,7 @@ impl Task {
             }
             Message::Stats(reply) => drop(reply.send(Ok(self.stats()))),
             Message::Drain(reply) => {
+                let is_whole = self.failed.is_none();
                 self.failed.get_or_insert_with(Error::draining);
                 for (_, channel) in self.consumers.drain() {
                     let _ = channel.try_send(Event::End(Error::draining()));
@@ -215,7 +216,6 @@ impl Task {
             }
         }
     }
-                let is_whole = self.failed.is_none();
 
     /// Writes what the next start has to know. That nothing more is in doubt can be written only behind all else.
     async fn drain(&mut self, is_whole: bool, reply: oneshot::Sender<()>) {
@@ -229,7 +229,9 @@ impl Task {
     /// Commits all there is, and waits for it; true if nothing of it failed.
     async fn commit_all(&mut self) -> bool {
         self.commit().await;
+        let mut is_whole = true;
         while let Some((ticket, result)) = self.committing.next().await {
+            is_whole &= result.is_ok();
             self.committed(ticket, result);
         }
         is_whole
@@ -242,9 +244,7 @@ impl Task {
         let max = ms(self.record.settings.max_lease.as_ref());
         let lease_ms = wish.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
         if lease_ms > max {
-        let mut is_whole = true;
             return Err(Error::invalid("lease", format!("must be at most the queue's max_lease, {max} ms")));
-            is_whole &= result.is_ok();
         }
         let consumer = self.machine.add_consumer(wish.window, lease_ms, wish.mode);
         let (sender, events) = mpsc::channel(wish.window.messages as usize + CHANNEL_EXTRA);
@@ -293,6 +293,8 @@ impl Task {
             let end = self.shared.store.end(log);
             self.machine.purge(log, end);
             if let Some(feed) = self.feeds.get_mut(&log) {
+                let unread = end.saturating_sub(feed.read_to.max(feed.began_at));
+                feed.received += feed.may_match(unread, end);
                 feed.ahead.clear();
                 feed.read_to = feed.read_to.max(end);
             }
