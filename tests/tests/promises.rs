@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use ferrymq_client::v1::{PeekRequest, PurgeRequest, Queue, SubscribeRequest, peek_request, purge_request};
-use ferrymq_client::{Client, Destination, Subscriber, queue};
+use ferrymq_client::{Destination, Subscriber, queue};
 use ferrymq_tests::{
     Broker, acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull_some,
     within,
@@ -92,25 +92,30 @@ async fn a_purge_does_not_turn_the_count_of_what_came_in_back() {
     assert_eq!(received().await, 9_000);
 }
 
-/// Asks so much of a queue's task that it learns late of what comes behind.
-fn keep_busy(client: &Client, queue: &str) -> Vec<tokio::task::JoinHandle<()>> {
+/// Asks so much of a queue's task that it learns late of what comes behind: more than it takes from its mailbox at once.
+async fn keep_busy(broker: &Broker, queue: &str) -> Vec<tokio::task::JoinHandle<()>> {
     let source = Some(peek_request::Source::Queue(queue.to_owned()));
     let request = PeekRequest { source, page_size: 1_000, max_payload_bytes: 1, ..PeekRequest::default() };
-    let peek = |_| {
-        let (client, request) = (client.clone(), request.clone());
-        tokio::spawn(async move { drop(client.peek(request).await.unwrap()) })
-    };
-    (0..100).map(peek).collect()
+    let mut peeks = Vec::new();
+    for _ in 0..8 {
+        let client = broker.client().await;
+        let peek = |_| {
+            let (client, request) = (client.clone(), request.clone());
+            tokio::spawn(async move { drop(client.peek(request).await.unwrap()) })
+        };
+        peeks.extend((0..75).map(peek));
+    }
+    peeks
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_binding_holds_from_its_answer_to_its_end_however_busy_the_queue_is() {
     let broker = Broker::ephemeral();
-    let (client, other) = (broker.client().await, broker.client().await);
+    let client = broker.client().await;
     create_topic(&client, "t").await;
     create_queue(&client, named("q"), &[("t", "a")]).await;
     publish(&client, "t", vec![message("a", "old"); 600]).await;
-    let peeks = keep_busy(&other, "q");
+    let peeks = keep_busy(&broker, "q").await;
     within("the first peek", async {
         while !peeks.iter().any(|peek| peek.is_finished()) {
             tokio::task::yield_now().await
