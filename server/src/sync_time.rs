@@ -84,6 +84,10 @@ impl FrameLog for Timed {
         self.log.drop_commit(commit);
     }
 
+    fn has_losses(&self) -> bool {
+        self.log.has_losses()
+    }
+
     fn limits(&self) -> Limits {
         self.log.limits()
     }

@@ -151,4 +151,16 @@ async fn a_damaged_directory_is_named_repaired_and_opens_again() {
     assert!(String::from_utf8_lossy(&repair.stdout).contains(&name), "{repair:?}");
     assert!(offline("check").status.success());
     assert!(offline("repair").status.success(), "a second repair finds nothing");
+    broker.restart();
+    let client = broker.client().await;
+    let mut rest = Vec::new();
+    while rest.last().is_none_or(|payload| payload != "39") {
+        rest.extend(payloads(&collect(&client, "q", 1).await).into_iter().filter(|payload| payload.len() < 3));
+    }
+    assert!((30..40).contains(&rest.len()), "some are lost with the damage, the others are there: {rest:?}");
+    publish(&client, "t", vec![message("", "new")]).await;
+    assert_eq!(payloads(&collect(&client, "q", 1).await), ["new"]);
+    broker.sigterm();
+    assert!(broker.wait().success());
+    broker.restart();
 }

@@ -113,6 +113,9 @@ pub trait FrameLog: Send + Sync + 'static {
     /// Frees one frame, later and repeatably; not the newest.
     fn drop_commit(&self, commit: CommitNo);
 
+    /// True if a repair has given frames up and named them: what is missing may then be passed over.
+    fn has_losses(&self) -> bool;
+
     /// Sizes to keep.
     fn limits(&self) -> Limits;
 

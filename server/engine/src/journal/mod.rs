@@ -264,6 +264,10 @@ impl FrameLog for Journal {
         free(&*self.fs, &self.shared, retired);
     }
 
+    fn has_losses(&self) -> bool {
+        lock(&self.shared).has_losses
+    }
+
     fn limits(&self) -> Limits {
         self.options.limits()
     }

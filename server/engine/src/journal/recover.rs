@@ -32,6 +32,7 @@ pub(super) fn recover(fs: &dyn Fs, dir: &Path, segment_bytes: u64) -> Result<(Sh
         is_renamed: true,
         // Nor whether there was room; the first publish asks.
         in_reserve: true,
+        has_losses: files.has_losses,
         ..Shared::default()
     };
     let Some(last) = files.segments.pop() else { return Ok((shared, None)) };

@@ -16,6 +16,8 @@ pub(super) struct Files {
     pub spares: Vec<PathBuf>,
     /// A segment that was being filled with zeros.
     pub unfinished: Option<PathBuf>,
+    /// A repair has put damaged files aside.
+    pub has_losses: bool,
 }
 
 pub(super) fn files(fs: &dyn Fs, dir: &Path) -> Result<Files, LogError> {
@@ -24,6 +26,7 @@ pub(super) fn files(fs: &dyn Fs, dir: &Path) -> Result<Files, LogError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name {
             "new.seg" => files.unfinished = Some(path),
+            _ if name.contains(".damaged-") => files.has_losses = true,
             _ if !name.ends_with(".seg") => {}
             _ if name.starts_with("spare-") => files.spares.push(path),
             _ if name.starts_with("journal-") => files.segments.push(path),

@@ -107,6 +107,8 @@ pub(super) struct Retired {
 /// What readers and the writer share.
 #[derive(Default)]
 pub(super) struct Shared {
+    /// A repair has given frames up.
+    pub has_losses: bool,
     /// By the first commit that is in it, or will be.
     pub segments: BTreeMap<u64, Segment>,
     pub newest: u64,

@@ -198,6 +198,10 @@ impl FrameLog for MemoryLog {
         self.lock().drop_frame(commit.0);
     }
 
+    fn has_losses(&self) -> bool {
+        false
+    }
+
     fn limits(&self) -> Limits {
         Limits { seal_bytes: SEAL_BYTES, commit_bytes_max: COMMIT_BYTES_MAX }
     }

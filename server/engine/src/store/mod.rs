@@ -14,6 +14,7 @@ mod index_frames;
 mod items;
 mod ledger;
 mod log_index;
+mod lost;
 mod op;
 mod pages;
 mod read;
@@ -124,7 +125,11 @@ impl Store {
             frames,
             options,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let store = Self { inner: Arc::new(inner) };
+        if store.inner.frames.has_losses() {
+            store.end_lost().await?;
+        }
+        Ok(store)
     }
 
     /// Writes `ops` as one frame and answers once they are durable and applied. All of them or none.
@@ -133,7 +138,7 @@ impl Store {
     /// future is dropped before it answers, the commit may or may not have been made; the next one finishes it first.
     ///
     /// # Errors
-    /// [`LogError::Full`] and what is refused leave the store as it was; after any other failure it writes no more.
+    /// [`Full`](crate::frame_log::LogError::Full) and what is refused leave the store as it was; after any other failure it writes no more.
     pub async fn commit(&self, ops: Vec<Op>, reserve: bool) -> Result<CommitNo, StoreError> {
         let inner = &*self.inner;
         let mut writer = inner.writer().await;

@@ -132,7 +132,12 @@ fn take_from(
 }
 
 /// Up to `count_max` batches, as far as the index is in memory, but at least one.
-fn next_batches(state: &LogState, mut from: Offset, count_max: usize, loaded: &Loaded) -> Result<Entries, Missing> {
+pub(super) fn next_batches(
+    state: &LogState,
+    mut from: Offset,
+    count_max: usize,
+    loaded: &Loaded,
+) -> Result<Entries, Missing> {
     let mut batches = Entries::new();
     while batches.len() < count_max {
         match state.next_from(from, loaded) {

@@ -136,6 +136,10 @@ impl FrameLog for Recorder {
         self.journal.drop_commit(commit);
     }
 
+    fn has_losses(&self) -> bool {
+        self.journal.has_losses()
+    }
+
     fn limits(&self) -> Limits {
         self.journal.limits()
     }

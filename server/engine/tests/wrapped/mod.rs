@@ -72,6 +72,10 @@ impl FrameLog for Wrapped {
         self.log.drop_commit(commit);
     }
 
+    fn has_losses(&self) -> bool {
+        self.log.has_losses()
+    }
+
     fn limits(&self) -> Limits {
         Limits { commit_bytes_max: self.commit_bytes_max, ..self.log.limits() }
     }
