@@ -210,7 +210,8 @@ impl Writer {
             }
             return;
         }
-        let reserve = normal.is_empty();
+        // A group with settlements must not be refused, should its size have been taken for a little less than it is.
+        let reserve = !urgent.is_empty();
         self.commit_group(urgent.into_iter().chain(normal).collect(), reserve).await;
     }
 

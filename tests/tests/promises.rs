@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use ferrymq_client::v1::{PeekRequest, PurgeRequest, Queue, SubscribeRequest, peek_request, purge_request};
-use ferrymq_client::{Destination, Subscriber, queue};
+use ferrymq_client::{Destination, Subscriber, group, queue};
 use ferrymq_tests::{
     Broker, acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull_some,
     within,
@@ -131,4 +131,17 @@ async fn a_binding_holds_from_its_answer_to_its_end_however_busy_the_queue_is() 
     }
     let all = payloads(&collect(&client, "q", 602).await);
     assert_eq!(all[600..], ["meant", "last"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_second_to_a_group_joins_it_whatever_it_asked_for() {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    for round in 0..30 {
+        let ask = |pattern: &str| SubscribeRequest { pattern: pattern.into(), ..group("t", format!("g{round}")) };
+        let (one, two) = tokio::join!(client.subscribe(ask("a")), client.subscribe(ask("b")));
+        let made = [one.unwrap(), two.unwrap()].iter().filter(|stream| stream.opened().created).count();
+        assert_eq!(made, 1);
+    }
 }

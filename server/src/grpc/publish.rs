@@ -80,7 +80,11 @@ impl Api {
                     Some(Err(status)) => break Err(crate::edge::decode_status(status)),
                     Some(Ok(request)) => {
                         let handed = match request.batch {
-                            Some(batch) => api.hand_in(batch).await,
+                            // It may wait for room on the disk, but not for a client that has gone.
+                            Some(batch) => tokio::select! {
+                                handed = api.hand_in(batch) => handed,
+                                () = out.closed() => return,
+                            },
                             None => Err(Error::invalid("batch", "is required")),
                         };
                         if batches.send((request.id, handed)).await.is_err() {

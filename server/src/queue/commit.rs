@@ -1,13 +1,17 @@
 //! What a queue has committed: settlements, dead letters, and the answers that wait for them.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use ferrymq_core::batch::{self, DeadLetterHeader};
+use ferrymq_core::batch::{self, Batch, DeadLetterHeader};
 use ferrymq_core::queue::{DeadLetterOut, Outbox, Ticket};
 use ferrymq_core::settle::{Progress, SettleRecord};
-use ferrymq_core::{LogId, QueueId};
+use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_proto::server as pb;
 
 use super::Event;
+use super::feed::read_batch;
 use super::task::{Shared, Task};
 use crate::committer::{Append, Change};
 use crate::error::Error;
@@ -31,13 +35,35 @@ impl Task {
                     (ticket, result)
                 }));
             } else {
-                let letters = self.letters(&outbox).await;
-                let (shared, name) = (self.shared.clone(), self.record.settings.name.clone());
-                let (id, target) = (QueueId(self.record.id), self.dead_letter_target());
-                self.committing.push(Box::pin(async move {
-                    (ticket, give_up(&shared, (&name, id), target, outbox, letters).await)
-                }));
+                let giving = self.give_up(outbox).await;
+                self.committing.push(Box::pin(async move { (ticket, giving.await) }));
             }
+        }
+    }
+
+    /// Commits an outbox with dead letters, which have to be read first. Its bounds of what may have been sent do not wait
+    /// for that: a later one must not be followed by an earlier one.
+    async fn give_up(&mut self, mut outbox: Outbox) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        let is_bound = |record: &SettleRecord| matches!(record.change, Progress::Sent { .. });
+        let (settles, records): (Vec<_>, Vec<_>) = std::mem::take(&mut outbox.records).into_iter().partition(is_bound);
+        outbox.records = records;
+        let bounds = match settles.is_empty() {
+            true => None,
+            false => Some(self.shared.committer.settle(Change { settles, ..Change::default() }).await),
+        };
+        let giving = Giving {
+            shared: self.shared.clone(),
+            queue: self.record.settings.name.clone(),
+            id: QueueId(self.record.id),
+            topics: self.feeds.iter().map(|(log, feed)| (*log, feed.topic_name())).collect(),
+            newest: None,
+        };
+        let target = self.dead_letter_target();
+        async move {
+            if let Some(bounds) = bounds {
+                bounds?.wait().await?;
+            }
+            giving.run(target, outbox).await
         }
     }
 
@@ -54,40 +80,14 @@ impl Task {
         }
     }
 
-    async fn letters(&mut self, outbox: &Outbox) -> Vec<(DeadLetterHeader, Bytes)> {
-        let mut letters = Vec::with_capacity(outbox.dead_letters.len());
-        for letter in &outbox.dead_letters {
-            match self.letter(letter).await {
-                Ok(letter) => letters.push(letter),
-                Err(error) => {
-                    tracing::error!(queue = %self.record.settings.name, %error, "a dead letter cannot be read")
-                }
-            }
-        }
-        letters
-    }
-
-    async fn letter(&mut self, letter: &DeadLetterOut) -> Result<(DeadLetterHeader, Bytes), Error> {
-        let (batch, index) = self.batch_of(letter.log, letter.offset).await?;
-        let header = DeadLetterHeader {
-            queue: self.record.settings.name.clone(),
-            reason: letter.reason,
-            attempts: letter.attempts,
-            description: letter.description.clone(),
-            time_ms: self.shared.clock.now_ms(),
-            topic: self.feeds.get(&letter.log).map(super::feed::Feed::topic_name).unwrap_or_default(),
-            log: letter.log,
-            offset: letter.offset,
-            publish_time_ms: batch.publish_time_ms(),
-        };
-        Ok((header, batch.message(index)))
-    }
-
     pub(super) fn committed(&mut self, ticket: Ticket, result: Result<(), Error>) {
         self.in_flight.remove(&ticket);
         match &result {
             Ok(()) => self.machine.committed(ticket, self.shared.clock.now_ms()),
-            Err(error) => self.fail(error),
+            Err(error) => {
+                self.uncommitted.get_or_insert_with(|| error.clone());
+                self.fail(error);
+            }
         }
         let oldest = self.in_flight.first().copied();
         let (done, waiting) = std::mem::take(&mut self.answers)
@@ -95,6 +95,8 @@ impl Task {
             .partition(|(upto, _)| oldest.is_none_or(|oldest| oldest > *upto));
         self.answers = waiting;
         let done: Vec<(Ticket, Answer)> = done;
+        // Tickets end in any order: once one has failed, no later answer may rest on those before it.
+        let result = self.uncommitted.clone().map_or(Ok(()), Err);
         for (_, answer) in done {
             answer(result.clone());
         }
@@ -106,7 +108,7 @@ impl Task {
         if cfg!(feature = "planted-early-ack") {
             return answer(Ok(()));
         }
-        match (self.in_flight.last(), &self.failed) {
+        match (self.in_flight.last(), self.uncommitted.as_ref().or(self.failed.as_ref())) {
             (_, Some(error)) => answer(Err(error.clone())),
             (None, None) => answer(Ok(())),
             (Some(newest), None) => self.answers.push((*newest, answer)),
@@ -132,39 +134,74 @@ enum Target {
 /// Most bytes of dead letters in one commit, if there is more than one: a group of commits has a largest size.
 const LETTERS_BYTES_MAX: usize = 1 << 20;
 
-/// Appended where dead letters go and settled here, each letter in one commit with its own settlement. All else that the
-/// outbox holds goes with the last of them.
-async fn give_up(
-    shared: &Shared,
-    queue: (&str, QueueId),
-    target: Option<Target>,
-    outbox: Outbox,
-    letters: Vec<(DeadLetterHeader, Bytes)>,
-) -> Result<(), Error> {
-    let log = target_log(shared, queue.0, target).await?;
-    let mut rest = &letters[..];
-    loop {
-        let (now, later) = rest.split_at(one_commit(rest));
-        let append = log.filter(|_| !now.is_empty()).map(|log| append(shared, log, now));
-        let mut change = Change { appends: append.into_iter().collect(), ..Change::default() };
-        if later.is_empty() {
-            change.settles = outbox.records;
-            return shared.committer.settle(change).await?.wait().await.map(|_| ());
-        }
-        change.settles = now.iter().map(|(header, _)| settled(queue.1, header)).collect();
-        shared.committer.settle(change).await?.wait().await?;
-        rest = later;
-    }
+/// What it takes to give messages up.
+struct Giving {
+    shared: Arc<Shared>,
+    queue: String,
+    id: QueueId,
+    topics: HashMap<LogId, String>,
+    /// The batch that was read last: letters mostly stand beside each other.
+    newest: Option<(LogId, Offset, Batch)>,
 }
 
-/// How many of these letters go into one commit.
-fn one_commit(letters: &[(DeadLetterHeader, Bytes)]) -> usize {
-    let mut bytes = 0;
-    let fits = letters.iter().take_while(|(header, message)| {
-        bytes += message.len() + header.description.len() + header.queue.len() + header.topic.len() + 64;
-        bytes <= LETTERS_BYTES_MAX
-    });
-    fits.count().max(1).min(letters.len())
+impl Giving {
+    /// Appended where dead letters go and settled here, each letter in one commit with its own settlement. All else that
+    /// the outbox holds goes with the last of them. A letter that cannot be read is not settled: all fails.
+    async fn run(mut self, target: Option<Target>, outbox: Outbox) -> Result<(), Error> {
+        let log = target_log(&self.shared, &self.queue, target).await?;
+        let (mut letters, mut bytes) = (Vec::new(), 0);
+        for letter in outbox.dead_letters.iter().filter(|_| log.is_some()) {
+            let (header, message) = self.letter(letter).await?;
+            let more = message.len() + header.description.len() + header.queue.len() + header.topic.len() + 64;
+            if bytes + more > LETTERS_BYTES_MAX && !letters.is_empty() {
+                let settles = letters.iter().map(|(header, _)| settled(self.id, header)).collect();
+                self.commit(log, &std::mem::take(&mut letters), settles).await?;
+                bytes = 0;
+            }
+            bytes += more;
+            letters.push((header, message));
+        }
+        self.commit(log, &letters, outbox.records).await
+    }
+
+    async fn commit(
+        &self,
+        log: Option<LogId>,
+        letters: &[(DeadLetterHeader, Bytes)],
+        settles: Vec<SettleRecord>,
+    ) -> Result<(), Error> {
+        let append = log.filter(|_| !letters.is_empty()).map(|log| append(&self.shared, log, letters));
+        let change = Change { appends: append.into_iter().collect(), settles, ..Change::default() };
+        self.shared.committer.settle(change).await?.wait().await.map(|_| ())
+    }
+
+    async fn letter(&mut self, letter: &DeadLetterOut) -> Result<(DeadLetterHeader, Bytes), Error> {
+        let (batch, index) = self.batch_of(letter.log, letter.offset).await?;
+        let header = DeadLetterHeader {
+            queue: self.queue.clone(),
+            reason: letter.reason,
+            attempts: letter.attempts,
+            description: letter.description.clone(),
+            time_ms: self.shared.clock.now_ms(),
+            topic: self.topics.get(&letter.log).cloned().unwrap_or_default(),
+            log: letter.log,
+            offset: letter.offset,
+            publish_time_ms: batch.publish_time_ms(),
+        };
+        Ok((header, batch.message(index)))
+    }
+
+    async fn batch_of(&mut self, log: LogId, offset: Offset) -> Result<(Batch, usize), Error> {
+        if let Some((of, base, batch)) = &self.newest
+            && *of == log
+            && (*base..base + batch.len() as u64).contains(&offset)
+        {
+            return Ok((batch.clone(), (offset - base) as usize));
+        }
+        let (base, batch, index) = read_batch(&self.shared.store, log, offset).await?;
+        self.newest = Some((log, base, batch.clone()));
+        Ok((batch, index))
+    }
 }
 
 fn append(shared: &Shared, log: LogId, letters: &[(DeadLetterHeader, Bytes)]) -> Append {

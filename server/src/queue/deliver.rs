@@ -131,6 +131,9 @@ impl Task {
     pub(super) fn end_pulls(&mut self) {
         let now = Instant::now();
         let lease_ms = ms(self.record.settings.lease.as_ref());
+        if let Some(error) = &self.failed {
+            self.pulls.drain(..).for_each(|pull| drop(pull.reply.send(Err(error.clone()))));
+        }
         let is_held_back = self.machine.stats().ready > 0 && !self.in_flight.is_empty();
         if is_held_back || self.pulls.iter().all(|pull| pull.until > now) {
             return;

@@ -8,6 +8,7 @@ use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
 use ferrymq_core::queue::Entry;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
+use ferrymq_engine::store::Store;
 
 use super::Interval;
 use super::task::Task;
@@ -193,20 +194,26 @@ impl Task {
 
     /// The batch that holds a message, and the message's place in it.
     pub(super) async fn batch_of(&mut self, log: LogId, offset: Offset) -> Result<(Batch, usize), Error> {
-        let lost = || Error::damaged(&format!("message {offset} of log {} is not there", log.0));
         if let Some((base, batch)) = self.feeds.get(&log).and_then(|feed| feed.newest.as_ref())
             && *base <= offset
             && offset < base + batch.len() as u64
         {
             return Ok((batch.clone(), (offset - base) as usize));
         }
-        let read = self.shared.store.read(log, offset, 1).await.map_err(|error| Error::damaged(&error.to_string()))?;
-        let stored = read.into_iter().next().ok_or_else(lost)?;
-        let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
-        let index = offset.checked_sub(stored.base).filter(|index| *index < batch.len() as u64).ok_or_else(lost)?;
+        let (base, batch, index) = read_batch(&self.shared.store, log, offset).await?;
         if let Some(feed) = self.feeds.get_mut(&log) {
-            feed.newest = Some((stored.base, batch.clone()));
+            feed.newest = Some((base, batch.clone()));
         }
-        Ok((batch, index as usize))
+        Ok((batch, index))
     }
+}
+
+/// Reads the batch that holds a message: its first offset, itself, and the message's place in it.
+pub(super) async fn read_batch(store: &Store, log: LogId, offset: Offset) -> Result<(Offset, Batch, usize), Error> {
+    let lost = || Error::damaged(&format!("message {offset} of log {} is not there", log.0));
+    let read = store.read(log, offset, 1).await.map_err(|error| Error::damaged(&error.to_string()))?;
+    let stored = read.into_iter().next().ok_or_else(lost)?;
+    let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
+    let index = offset.checked_sub(stored.base).filter(|index| *index < batch.len() as u64).ok_or_else(lost)?;
+    Ok((stored.base, batch, index as usize))
 }

@@ -62,6 +62,8 @@ pub(super) struct Task {
     /// The number of the bindings that it follows.
     pub(super) rules: u64,
     pub(super) failed: Option<Error>,
+    /// The first commit that failed.
+    pub(super) uncommitted: Option<Error>,
     /// The feeds of the start are there: further ones are new.
     pub(super) started: bool,
     pub(super) stopped: bool,
@@ -90,6 +92,7 @@ pub(crate) fn start(
         holds: Arc::default(),
         rules: 0,
         failed: None,
+        uncommitted: None,
         started: is_new,
         stopped: false,
         shared,

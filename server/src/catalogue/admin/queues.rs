@@ -24,6 +24,10 @@ impl Task {
         }
         self.check_dead_letter_target(&settings)?;
         if let Some(queue) = self.catalogue.queues.get(&settings.name).cloned() {
+            // A group that was made meanwhile is as it was made.
+            if kind == QueueKind::Group {
+                return Ok((queue, false));
+            }
             return self.queue_is_there(queue, &given, &settings, bindings).await;
         }
         Self::check_count(self.catalogue.queues.len(), "queues")?;
