@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Queue, Topic};
 use crate::clock::Clock;
-use crate::committer::{Append, Change, Committer};
+use crate::committer::{Append, Change, Committer, Patience};
 use crate::edge::{self, Places};
 use crate::error::Error;
 use crate::identity::Identity;
@@ -34,9 +33,6 @@ pub struct Limits {
     /// Most items in one request.
     pub batch_items_max: usize,
 }
-
-/// How long between two looks whether a full disk has room again.
-const ROOM_POLL: Duration = Duration::from_millis(100);
 
 /// Counters from the broker's start.
 #[derive(Default)]
@@ -141,18 +137,19 @@ impl Broker {
         messages: &[Bytes],
         require_route: bool,
         field: &str,
+        patience: Patience,
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
-        let (log, matched, topic) = match to {
+        let (gate, matched, topic) = match to {
             Destination::Topic(name) => {
                 let topic = self.topic(name)?;
                 let matched = self.route(messages, field, Some(&topic))?;
-                (topic.log(), matched, Some(topic))
+                (topic.gate.clone(), matched, Some(topic))
             }
             Destination::Queue(name) => {
                 let queue = self.queue(name)?;
-                (queue.inbox(), self.route(messages, field, None)?, None)
+                (queue.gate.clone(), self.route(messages, field, None)?, None)
             }
         };
         if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
@@ -160,32 +157,10 @@ impl Broker {
         }
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let batch = batch::encode(self.clock.now_ms(), messages.iter().map(|message| (&[][..], &message[..])));
-        let append = Append { log, count, batch };
-        let change = Change { appends: vec![append], ..Change::default() };
+        let log = gate.log();
+        let change = Change { appends: vec![Append { gate, count, batch }], patience, ..Change::default() };
         let pending = self.committer.publish(change).await?;
         Ok(Publishing { pending, log, matched, topic, counters: self.counters.clone() })
-    }
-
-    /// Publishes, and while the disk is full waits for room: up to `wait`, or without end.
-    pub async fn publish_waiting(
-        &self,
-        to: Destination<'_>,
-        messages: &[Bytes],
-        require_route: bool,
-        field: &str,
-        wait: Option<Duration>,
-    ) -> Result<Published, Error> {
-        let deadline = wait.map(|wait| tokio::time::Instant::now() + wait);
-        loop {
-            let answer = self.publish(to, messages, require_route, field).await?.confirmed().await;
-            let Err(error) = &answer else { return answer };
-            let over = deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline);
-            if error.reason() != ErrorReason::DiskFull || over {
-                return answer;
-            }
-            self.check_serving()?;
-            tokio::time::sleep(ROOM_POLL).await;
-        }
     }
 
     /// Checks each message and counts the queues it goes to.

@@ -151,7 +151,8 @@ async fn open(
     let store = Store::open(sync_times.clone(), options).await?;
     let identity = Identity::begin(&store).await?;
     let watch = Arc::new(LogWatch::default());
-    let committer = Committer::start(store.clone(), watch.clone(), seal_bytes, config.unconfirmed_bytes_max);
+    let committer =
+        Committer::start(store.clone(), watch.clone(), seal_bytes, config.unconfirmed_bytes_max, draining.clone());
     let catalogue = Arc::new(ArcSwap::from_pointee(Catalogue::default()));
     let shared = Arc::new(Shared {
         store: store.clone(),
@@ -208,7 +209,7 @@ fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::Dec
     for (_, value) in store.scan(b"q/") {
         let record = QueueRecord::decode(value)?;
         let handle = start_queue(&record, catalogue.bindings_to(record.id), false);
-        catalogue.add_queue(Queue { record, handle });
+        catalogue.add_queue(Queue::new(record, handle));
     }
     Ok(catalogue)
 }

@@ -5,6 +5,7 @@
 use ferrymq_client::v1::{ErrorReason, Message, PeekRequest, PublishRequest, Queue, peek_request};
 use ferrymq_client::{Client, Code, Destination};
 use ferrymq_tests::{Broker, acked, collect, create_queue, message, payloads, pull_some, within};
+use futures::FutureExt as _;
 
 const LIMIT_BYTES: u64 = 128 << 20;
 
@@ -43,7 +44,10 @@ async fn while_it_is_full_only_publishes_are_held_up_and_room_ends_that() {
     let (mut broker, client) = full_broker().await;
 
     let publisher = client.publisher(to("q"));
-    let mut waiting = publisher.publish(large()).await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(publisher.publish(large()).await.unwrap());
+    }
 
     let held = pull_some(&client, "q").await;
     assert_eq!(held.len(), 6);
@@ -57,19 +61,37 @@ async fn while_it_is_full_only_publishes_are_held_up_and_room_ends_that() {
     acked(&client, &held[3..]).await;
     let again = client.publish(to("q"), large()).await.unwrap_err();
     assert_eq!(again.reason(), ErrorReason::DiskFull);
-    assert!(futures::poll!(&mut waiting).is_pending(), "the stream waits");
+    assert!(waiting.iter_mut().all(|confirm| confirm.now_or_never().is_none()), "the stream waits");
 
     client.delete_queue("ballast", true).await.unwrap();
-    within("the confirm of what waited", waiting).await.unwrap();
+    let confirmed = within("the confirms of what waited", futures::future::join_all(waiting)).await;
+    let offsets: Vec<i64> =
+        confirmed.into_iter().map(|confirm| confirm.unwrap().results[0].position.unwrap().offset).collect();
+    assert!(offsets.is_sorted(), "in the order in which they were sent: {offsets:?}");
     publisher.finish().await.unwrap();
     client.publish(to("q"), vec![message("", "after")]).await.unwrap();
 
     broker.kill9();
     broker.restart();
     let client = broker.client().await;
-    let kept = collect(&client, "q", 3).await;
-    assert_eq!(payloads(&kept[2..]), ["after"], "what was confirmed is there, what was acked is not");
+    let kept = collect(&client, "q", 9).await;
+    assert_eq!(payloads(&kept[8..]), ["after"], "what was confirmed is there, what was acked is not");
     client.get_queue("made-while-full").await.unwrap();
+}
+
+// The client has to go on while the test waits for the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_waits_for_room_does_not_hold_up_the_stop() {
+    let (mut broker, client) = full_broker().await;
+    let publisher = client.publisher(to("q"));
+    let mut waiting = publisher.publish(large()).await.unwrap();
+    let refused = client.publish(to("q"), large()).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::DiskFull);
+    assert!(futures::poll!(&mut waiting).is_pending(), "the stream waits");
+    broker.sigterm();
+    let refused = within("an answer", waiting).await.unwrap_err();
+    assert!(matches!(refused.reason(), ErrorReason::DiskFull | ErrorReason::Draining), "{refused:?}");
+    assert!(broker.wait().success());
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use ferrymq_core::LogId;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::pattern::Pattern;
 
+use crate::committer::Gate;
 use crate::error::Error;
 use crate::queue::QueueHandle;
 use record::{BindingRecord, QueueRecord, TopicRecord};
@@ -31,7 +32,7 @@ pub struct Catalogue {
     pub queues_by_id: BTreeMap<u64, Arc<Queue>>,
     /// By number, the ended ones too.
     pub bindings: BTreeMap<u64, Arc<BindingRecord>>,
-    /// Logs whose topic is gone, until the last cursor has passed them.
+    /// The next free number.
     pub next_id: u64,
 }
 
@@ -45,6 +46,8 @@ pub struct Topic {
     pub queues: usize,
     /// The same for as long as the topic exists.
     pub counters: Arc<TopicCounters>,
+    /// The same for as long as the topic exists: what is published goes through it.
+    pub gate: Arc<Gate>,
 }
 
 /// Counts messages of a topic from the broker's start.
@@ -80,9 +83,18 @@ pub struct Queue {
     pub record: QueueRecord,
     /// To its task.
     pub handle: QueueHandle,
+    /// What is sent straight to it goes through here.
+    pub gate: Arc<Gate>,
 }
 
 impl Queue {
+    /// A queue whose task runs.
+    pub fn new(record: QueueRecord, handle: QueueHandle) -> Self {
+        let gone = Error::queue_not_found(&record.settings.name, None);
+        let gate = Arc::new(Gate::new(LogId(record.inbox), gone));
+        Self { record, handle, gate }
+    }
+
     /// The log of what was sent straight to it.
     pub fn inbox(&self) -> LogId {
         LogId(self.record.inbox)
@@ -127,8 +139,11 @@ impl Catalogue {
         queues.sort_unstable();
         queues.dedup();
         let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
-        let counters = before.map(|topic| topic.counters.clone()).unwrap_or_default();
-        let topic = Topic { matcher: Matcher::new(pairs), queues: queues.len(), record, counters };
+        let (counters, gate) = before.map(|topic| (topic.counters.clone(), topic.gate.clone())).unwrap_or_else(|| {
+            let gone = Error::topic_not_found(&record.settings.name, None);
+            (Arc::default(), Arc::new(Gate::new(LogId(record.log), gone)))
+        });
+        let topic = Topic { matcher: Matcher::new(pairs), queues: queues.len(), record, counters, gate };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
     }
 

@@ -120,10 +120,12 @@ impl Api {
         window(request)?;
         let pattern = pattern("pattern", &request.pattern)?;
         let start = edge("start", request.start.as_ref())?;
-        let log = self.broker.topic(topic)?.log();
+        let gate = self.broker.topic(topic)?.gate.clone();
+        let log = gate.log();
         let end = self.broker.store.end(log);
         let at = if start == Edge::Earliest { self.broker.store.first(log) } else { end };
-        let reader = Broadcast { api: self.clone(), topic: topic.to_owned(), log, at, caught_up_at: end, pattern };
+        let reader =
+            Broadcast { api: self.clone(), topic: topic.to_owned(), log, gate, at, caught_up_at: end, pattern };
         let stream = Outlet { out, shape, broker: self.broker.clone() };
         tokio::spawn(stream.run_broadcast(reader));
         Ok(())

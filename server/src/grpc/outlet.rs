@@ -12,6 +12,7 @@ use tonic::Status;
 
 use super::Api;
 use crate::broker::Broker;
+use crate::committer::Gate;
 use crate::error::Error;
 use crate::queue::{Event, NackMode, Settlement, Subscription};
 
@@ -44,6 +45,7 @@ pub(super) struct Broadcast {
     pub(super) api: Api,
     pub(super) topic: String,
     pub(super) log: ferrymq_core::LogId,
+    pub(super) gate: Arc<Gate>,
     pub(super) at: u64,
     pub(super) caught_up_at: u64,
     pub(super) pattern: ferrymq_core::pattern::Pattern,
@@ -208,6 +210,10 @@ impl Outlet {
                 if self.caught_up().await.is_err() {
                     return;
                 }
+            }
+            if reader.gate.has_ended() && reader.at >= self.broker.store.end(reader.log) {
+                let _ = self.out.send(Err(reader.gate.gone().into())).await;
+                return;
             }
             tokio::select! {
                 () = notify.notified() => {}

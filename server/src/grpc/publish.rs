@@ -7,12 +7,14 @@ use bytes::Bytes;
 use ferrymq_proto::raw::{Destination as Raw, RawPublishRequest};
 use ferrymq_proto::{server as pb, v1};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 use tonic::{Status, Streaming};
 
 use super::{Api, status};
 use crate::broker::{Destination, Published};
 use crate::catalogue::settings::{millis, unsupported};
+use crate::committer::Patience;
 use crate::error::Error;
 
 /// Batches of one publish stream that are on their way to the disk.
@@ -33,11 +35,14 @@ fn destination(request: &RawPublishRequest) -> Result<Destination<'_>, Error> {
     }
 }
 
-/// How long to wait for room; none: without end.
-fn wait_for_room(request: &RawPublishRequest, unset: Option<Duration>) -> Result<Option<Duration>, Error> {
+/// How long it waits for room.
+fn patience(request: &RawPublishRequest, unset: Patience) -> Result<Patience, Error> {
     match &request.wait_for_room {
         None => Ok(unset),
-        Some(wait) => Ok(Some(Duration::from_millis(millis("wait_for_room", Some(wait), 0, 0, WAIT_MAX_MS)?))),
+        Some(wait) => {
+            let wait = Duration::from_millis(millis("wait_for_room", Some(wait), 0, 0, WAIT_MAX_MS)?);
+            Ok(Patience::Until(Instant::now() + wait))
+        }
     }
 }
 
@@ -54,10 +59,10 @@ impl Api {
     /// One batch.
     pub(super) async fn publish_one(&self, request: RawPublishRequest) -> Result<pb::PublishResponse, Error> {
         self.check_batch(&request)?;
-        let wait = wait_for_room(&request, Some(Duration::ZERO))?;
+        let patience = patience(&request, Patience::None)?;
         let to = destination(&request)?;
-        let published = self.broker.publish_waiting(to, &request.messages, request.require_route, "", wait).await?;
-        Ok(response(&published))
+        let publishing = self.broker.publish(to, &request.messages, request.require_route, "", patience).await?;
+        Ok(response(&publishing.confirmed().await?))
     }
 
     /// Takes batches until the client ends its side; all that were handed in are confirmed before the stream ends.
@@ -118,15 +123,9 @@ impl Api {
     async fn hand_in(&self, batch: RawPublishRequest) -> Result<InFlight, Error> {
         self.check_batch(&batch)?;
         let to = destination(&batch)?;
-        let wait = wait_for_room(&batch, None)?;
-        if self.broker.store.space().free_bytes < batch.messages.iter().map(|m| m.len() as u64).sum::<u64>() + (1 << 10)
-        {
-            // While the disk is full the stream waits here, and is not read.
-            let published =
-                self.broker.publish_waiting(to, &batch.messages, batch.require_route, "batch.", wait).await?;
-            return Ok(Box::pin(async move { Ok(published) }));
-        }
-        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "batch.").await?;
+        // A stream waits without end: its sender is held back by the room that it takes meanwhile.
+        let patience = patience(&batch, Patience::Endless)?;
+        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "batch.", patience).await?;
         Ok(Box::pin(publishing.confirmed()))
     }
 }

@@ -9,11 +9,12 @@ use ferrymq_core::queue::{DeadLetterOut, Outbox, Ticket};
 use ferrymq_core::settle::{Progress, SettleRecord};
 use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_proto::server as pb;
+use ferrymq_proto::v1::ErrorReason;
 
 use super::Event;
 use super::feed::read_batch;
 use super::task::{Shared, Task};
-use crate::committer::{Append, Change};
+use crate::committer::{Append, Change, Gate};
 use crate::error::Error;
 
 /// Sends an answer once what it depends on is durable.
@@ -148,31 +149,56 @@ impl Giving {
     /// Appended where dead letters go and settled here, each letter in one commit with its own settlement. All else that
     /// the outbox holds goes with the last of them. A letter that cannot be read is not settled: all fails.
     async fn run(mut self, target: Option<Target>, outbox: Outbox) -> Result<(), Error> {
-        let log = target_log(&self.shared, &self.queue, target).await?;
+        let target = target.as_ref();
         let (mut letters, mut bytes) = (Vec::new(), 0);
-        for letter in outbox.dead_letters.iter().filter(|_| log.is_some()) {
+        for letter in outbox.dead_letters.iter().filter(|_| target.is_some()) {
             let (header, message) = self.letter(letter).await?;
             let more = message.len() + header.description.len() + header.queue.len() + header.topic.len() + 64;
             if bytes + more > LETTERS_BYTES_MAX && !letters.is_empty() {
                 let settles = letters.iter().map(|(header, _)| settled(self.id, header)).collect();
-                self.commit(log, &std::mem::take(&mut letters), settles).await?;
+                self.commit(target, &std::mem::take(&mut letters), settles).await?;
                 bytes = 0;
             }
             bytes += more;
             letters.push((header, message));
         }
-        self.commit(log, &letters, outbox.records).await
+        self.commit(target, &letters, outbox.records).await
     }
 
+    /// Once more, to where they then go, if the target is deleted meanwhile.
     async fn commit(
         &self,
-        log: Option<LogId>,
+        target: Option<&Target>,
         letters: &[(DeadLetterHeader, Bytes)],
         settles: Vec<SettleRecord>,
     ) -> Result<(), Error> {
-        let append = log.filter(|_| !letters.is_empty()).map(|log| append(&self.shared, log, letters));
-        let change = Change { appends: append.into_iter().collect(), settles, ..Change::default() };
-        self.shared.committer.settle(change).await?.wait().await.map(|_| ())
+        loop {
+            let appends = match target.filter(|_| !letters.is_empty()) {
+                None => Vec::new(),
+                Some(target) => vec![append(&self.shared, self.gate(target).await?, letters)],
+            };
+            let change = Change { appends, settles: settles.clone(), ..Change::default() };
+            match self.shared.committer.settle(change).await?.wait().await {
+                Err(error) if matches!(error.reason(), ErrorReason::QueueNotFound | ErrorReason::TopicNotFound) => {}
+                other => return other.map(|_| ()),
+            }
+        }
+    }
+
+    async fn gate(&self, target: &Target) -> Result<Arc<Gate>, Error> {
+        let catalogue = self.shared.catalogue.load_full();
+        let of_queue = |name: &str| catalogue.queues.get(name).map(|queue| queue.gate.clone());
+        let gate = match target {
+            Target::Queue(name) => of_queue(name),
+            Target::Topic(name) => catalogue.topics.get(name).map(|topic| topic.gate.clone()),
+            Target::Own => of_queue(&ferrymq_core::name::dlq_name(&self.queue)),
+        };
+        if let Some(gate) = gate.filter(|gate| !gate.has_ended()) {
+            return Ok(gate);
+        }
+        // Its own is made when first needed; it also stands in for a target that was deleted, so that nothing is lost.
+        let admin = self.shared.admin.get().ok_or_else(Error::draining)?;
+        Ok(admin.dead_letter_queue(&self.queue).await?.gate.clone())
     }
 
     async fn letter(&mut self, letter: &DeadLetterOut) -> Result<(DeadLetterHeader, Bytes), Error> {
@@ -204,31 +230,15 @@ impl Giving {
     }
 }
 
-fn append(shared: &Shared, log: LogId, letters: &[(DeadLetterHeader, Bytes)]) -> Append {
+fn append(shared: &Shared, gate: Arc<Gate>, letters: &[(DeadLetterHeader, Bytes)]) -> Append {
     let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
     let records = headers.iter().zip(letters).map(|(header, (_, message))| (&header[..], &message[..]));
     let batch = batch::encode(shared.clock.now_ms(), records);
-    Append { log, count: letters.len() as u32, batch }
+    Append { gate, count: letters.len() as u32, batch }
 }
 
 /// Written again with the rest of the outbox, which changes nothing.
 fn settled(queue: QueueId, letter: &DeadLetterHeader) -> SettleRecord {
     let change = Progress::Settled { from: letter.offset, to: letter.offset + 1 };
     SettleRecord { queue, log: letter.log, change }
-}
-
-async fn target_log(shared: &Shared, queue: &str, target: Option<Target>) -> Result<Option<LogId>, Error> {
-    let catalogue = shared.catalogue.load_full();
-    let log = match target {
-        None => return Ok(None),
-        Some(Target::Queue(name)) => catalogue.queues.get(&name).map(|queue| queue.inbox()),
-        Some(Target::Topic(name)) => catalogue.topics.get(&name).map(|topic| topic.log()),
-        Some(Target::Own) => catalogue.queues.get(&ferrymq_core::name::dlq_name(queue)).map(|queue| queue.inbox()),
-    };
-    if log.is_some() {
-        return Ok(log);
-    }
-    // Its own is made when first needed; it also stands in for a target that was deleted, so that nothing is lost.
-    let admin = shared.admin.get().ok_or_else(Error::draining)?;
-    Ok(Some(admin.dead_letter_queue(queue).await?.inbox()))
 }

@@ -8,10 +8,10 @@ use ferrymq_proto::server as pb;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
-use super::{Task, differing, put};
+use super::{Task, differing, end_log, put};
 use crate::catalogue::record::{BindingRecord, QueueRecord, binding_key, queue_key};
 use crate::catalogue::settings::{self, Edge};
-use crate::committer::Change;
+use crate::committer::{Change, Gate, Passage};
 use crate::error::Error;
 
 /// A binding that has been checked; where it begins is known when its commit is sealed.
@@ -45,16 +45,17 @@ impl Task {
         let Some(binding) = self.catalogue.binding(&request.name).cloned() else {
             return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
         };
-        self.end_bindings(binding.log_id(), vec![(*binding).clone()], |_| Vec::new()).await?;
+        self.end_bindings(binding.log_id(), vec![(*binding).clone()], Vec::new(), Vec::new()).await?;
         Ok(true)
     }
 
-    /// Ends `bound` (all of one log) at that log's end, in one commit with `more`, which is told the end.
+    /// Ends `bound` (all of one log) at that log's end, in one commit with `more`.
     pub(super) async fn end_bindings(
         &mut self,
         log: LogId,
         bound: Vec<BindingRecord>,
-        more: impl FnOnce(u64) -> Vec<Op> + Send + 'static,
+        more: Vec<Op>,
+        gates: Vec<(Arc<Gate>, Passage)>,
     ) -> Result<(), Error> {
         let (tell, told) = oneshot::channel();
         let fed: Vec<(u64, LogId)> = bound.iter().map(|binding| (binding.queue, log)).collect();
@@ -64,11 +65,11 @@ impl Task {
             let ended: Vec<BindingRecord> =
                 bound.into_iter().map(|binding| BindingRecord { to: Some(end), ..binding }).collect();
             let mut ops: Vec<Op> = ended.iter().map(binding_op).collect();
-            ops.extend(more(end));
+            ops.extend(more);
             let _ = tell.send(ended);
             ops
         });
-        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        let change = Change { at_ends: Some(at_ends), gates, ..Change::default() };
         let done = match self.committer.settle(change).await {
             Ok(pending) => pending.wait().await.map(|_| ()),
             Err(error) => Err(error),
@@ -215,11 +216,8 @@ impl Task {
             return;
         }
         let mut ops: Vec<Op> = gone.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }).collect();
-        for binding in &gone {
-            if self.is_orphan_without(binding.log, 0) {
-                ops.push(Op::TrimTo { log: binding.log_id(), floor: binding.to.unwrap_or(0) });
-            }
-        }
+        let orphans = gone.iter().filter(|binding| self.is_orphan_without(binding.log, 0));
+        ops.extend(orphans.map(|binding| end_log(binding.log_id())));
         if let Err(error) = self.commit(ops).await {
             tracing::warn!(%error, "ended bindings could not be forgotten");
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrymq_core::name::dlq_name;
+use ferrymq_core::{LogId, Offset};
 use ferrymq_engine::store::{Op, Store};
 use ferrymq_proto::server as pb;
 use ferrymq_proto::v1::ErrorReason;
@@ -206,4 +207,9 @@ fn check_etag(given: &str, uid: &str) -> Result<(), Error> {
     }
     Err(Error::new(ErrorReason::EtagMismatch, "the resource is another one than the etag was read of")
         .meta("etag", uid))
+}
+
+/// Nobody reads the log any more, and nothing comes to it.
+fn end_log(log: LogId) -> Op {
+    Op::TrimTo { log, floor: Offset::MAX }
 }

@@ -6,10 +6,10 @@ use ferrymq_core::LogId;
 use ferrymq_engine::store::Op;
 use ferrymq_proto::server as pb;
 
-use super::{NewQueue, QueueKind, Task, check_etag, differing, stamp, uid};
+use super::{NewQueue, QueueKind, Task, check_etag, differing, end_log, stamp, uid};
 use crate::catalogue::record::{QueueRecord, binding_key, queue_key};
 use crate::catalogue::{Queue, settings};
-use crate::committer::Change;
+use crate::committer::{Change, Gate, Passage};
 use crate::error::Error;
 
 impl Task {
@@ -42,7 +42,7 @@ impl Task {
         }
         self.route_all(id);
         let handle = (self.start_queue)(&record, self.catalogue.bindings_to(id), true);
-        Ok((self.catalogue.add_queue(Queue { record, handle }), true))
+        Ok((self.catalogue.add_queue(Queue::new(record, handle)), true))
     }
 
     fn check_dead_letter_target(&self, settings: &pb::Queue) -> Result<(), Error> {
@@ -83,12 +83,7 @@ impl Task {
             found => found?,
         };
         check_etag(&request.etag, &queue.record.settings.uid)?;
-        let stats = queue.handle.stats().await?;
-        let waiting = stats.ready + stats.unsettled + stats.backing_off;
-        if !request.force && (stats.consumers > 0 || waiting > 0) {
-            let by = format!("{} consumers, {waiting} messages", stats.consumers);
-            return Err(Error::in_use(&format!("queue `{}`", request.name), &by));
-        }
+        let waiting = self.last_count(&queue, request.force).await?;
         self.commit_queue_gone(&queue).await?;
         queue.handle.stop();
         let id = queue.record.id;
@@ -102,21 +97,49 @@ impl Task {
         Ok(Some(waiting))
     }
 
+    /// Messages that go with the queue: none comes to it any more between this and the commit that ends it. Fails, with
+    /// everything as it was, if the queue is in use and must not be `forced`.
+    async fn last_count(&self, queue: &Queue, forced: bool) -> Result<i64, Error> {
+        self.turn_gates(queue, Passage::Held).await?;
+        let counted = queue.handle.stats().await.and_then(|stats| {
+            let waiting = stats.ready + stats.unsettled + stats.backing_off;
+            if forced || (stats.consumers == 0 && waiting == 0) {
+                return Ok(waiting);
+            }
+            let by = format!("{} consumers, {waiting} messages", stats.consumers);
+            Err(Error::in_use(&format!("queue `{}`", queue.record.settings.name), &by))
+        });
+        if counted.is_err() {
+            self.turn_gates(queue, Passage::Open).await?;
+        }
+        counted
+    }
+
+    /// Of all logs that live bindings bring to the queue, and of its inbox.
+    async fn turn_gates(&self, queue: &Queue, to: Passage) -> Result<(), Error> {
+        let gates = self.topic_gates(queue).chain([queue.gate.clone()]).map(|gate| (gate, to)).collect();
+        let change = Change { gates, ..Change::default() };
+        self.committer.settle(change).await?.wait().await.map(|_| ())
+    }
+
+    fn topic_gates(&self, queue: &Queue) -> impl Iterator<Item = Arc<Gate>> {
+        let bindings = self.catalogue.bindings_to(queue.record.id);
+        let alive = bindings.into_iter().filter(|binding| binding.is_alive());
+        alive.filter_map(|binding| self.catalogue.topics.get(&binding.settings.topic).map(|topic| topic.gate.clone()))
+    }
+
     async fn commit_queue_gone(&self, queue: &Queue) -> Result<(), Error> {
         let mut ops = vec![Op::Delete { key: queue_key(&queue.record.settings.name) }];
         let bindings = self.catalogue.bindings_to(queue.record.id);
         ops.extend(bindings.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }));
         ops.push(Op::Delete { key: ferrymq_engine::store::queue_key(ferrymq_core::QueueId(queue.record.id)) });
         let inbox = queue.inbox();
+        let open = self.topic_gates(queue).map(|gate| (gate, Passage::Open));
+        let gates = open.chain([(queue.gate.clone(), Passage::Ended)]).collect();
         let orphans: Vec<LogId> =
             bindings.iter().filter(|b| self.is_orphan_without(b.log, queue.record.id)).map(|b| b.log_id()).collect();
-        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
-            for log in orphans.into_iter().chain([inbox]) {
-                ops.push(Op::TrimTo { log, floor: end_of(log) });
-            }
-            ops
-        });
-        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        ops.extend(orphans.into_iter().chain([inbox]).map(end_log));
+        let change = Change { at_ends: Some(Box::new(move |_| ops)), gates, ..Change::default() };
         self.committer.settle(change).await?.wait().await.map(|_| ())
     }
 }

@@ -5,9 +5,10 @@ use ferrymq_proto::server as pb;
 use prost::Message as _;
 
 use super::bindings::target;
-use super::{Task, check_etag, differing, put, stamp, uid};
+use super::{Task, check_etag, differing, end_log, put, stamp, uid};
 use crate::catalogue::record::{BindingRecord, TopicRecord, topic_key};
 use crate::catalogue::settings;
+use crate::committer::Passage;
 use crate::error::Error;
 
 impl Task {
@@ -51,13 +52,8 @@ impl Task {
         let log = topic.log();
         let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0);
         let mut ops = vec![Op::Delete { key: topic_key(&request.name) }];
-        self.end_bindings(log, bound, move |end| {
-            if !pinned {
-                ops.push(Op::TrimTo { log, floor: end });
-            }
-            ops
-        })
-        .await?;
+        ops.extend((!pinned).then(|| end_log(log)));
+        self.end_bindings(log, bound, ops, vec![(topic.gate.clone(), Passage::Ended)]).await?;
         self.catalogue.topics.remove(&request.name);
         Ok(true)
     }

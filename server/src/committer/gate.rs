@@ -1,0 +1,64 @@
+//! What lets appends into a log, or keeps them out.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use ferrymq_core::LogId;
+
+use crate::error::Error;
+
+/// What happens to an append that comes to a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes through.
+    Open,
+    /// It waits, for the short time in which it is decided whether the log ends.
+    Held,
+    /// It is refused: whoever reads the log has gone, and nothing may be confirmed that nobody will ever see or trim.
+    Ended,
+}
+
+/// The gate of one log: shared by the topic or queue whose log it is and by all appends that are under way. Only the
+/// committer moves it, so that every append stands either before the change of a gate or behind it.
+#[derive(Debug)]
+pub struct Gate {
+    log: LogId,
+    passage: AtomicU8,
+    gone: Error,
+}
+
+impl Gate {
+    /// The open gate of `log`; once it has ended, appends are answered with `gone`.
+    #[must_use]
+    pub fn new(log: LogId, gone: Error) -> Self {
+        Self { log, passage: AtomicU8::new(Passage::Open as u8), gone }
+    }
+
+    /// The log behind it.
+    pub fn log(&self) -> LogId {
+        self.log
+    }
+
+    /// Why an append is refused when the log has ended.
+    pub fn gone(&self) -> Error {
+        self.gone.clone()
+    }
+
+    /// What would happen to an append now.
+    pub fn passage(&self) -> Passage {
+        match self.passage.load(Ordering::Acquire) {
+            0 => Passage::Open,
+            1 => Passage::Held,
+            _ => Passage::Ended,
+        }
+    }
+
+    /// True once nothing will ever be appended again.
+    pub fn has_ended(&self) -> bool {
+        self.passage() == Passage::Ended
+    }
+
+    /// Only for the committer.
+    pub(super) fn turn(&self, to: Passage) {
+        self.passage.store(to as u8, Ordering::Release);
+    }
+}

@@ -1,0 +1,229 @@
+//! The committer: the one writer of the store.
+//!
+//! It seals everything that waits into one group, commits it with one sync, and answers the callers. While a group is
+//! synced the next one forms in its channels; there is no artificial wait. Settlements and admin changes go before
+//! publishes, and still go when the disk is full (group commit after Helland et al., "Group Commit Timers", 1987).
+
+mod gate;
+mod seal;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use ferrymq_core::settle::SettleRecord;
+use ferrymq_core::{CommitNo, LogId, Offset};
+use ferrymq_engine::store::{Op, Store};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::watch::LogWatch;
+pub use gate::{Gate, Passage};
+use writer::Writer;
+
+/// Most submissions that wait in each channel.
+const WAITING_MAX: usize = 8_192;
+/// After so many bytes what is not needed any more is looked for.
+const MUCH_BYTES: u64 = 32 << 20;
+
+/// One record batch to append; the committer gives it its offsets.
+#[derive(Debug)]
+pub struct Append {
+    /// Of the log that it goes to.
+    pub gate: Arc<Gate>,
+    /// Records in the batch.
+    pub count: u32,
+    /// The batch, encoded.
+    pub batch: Bytes,
+}
+
+/// Makes operations that depend on where the logs end when the group is sealed.
+pub type AtEnds = Box<dyn FnOnce(&mut dyn FnMut(LogId) -> Offset) -> Vec<Op> + Send>;
+
+/// How long a publish waits for room on a full disk before it is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Patience {
+    /// Not at all.
+    #[default]
+    None,
+    /// Until then.
+    Until(Instant),
+    /// For ever; until the broker stops.
+    Endless,
+}
+
+impl Patience {
+    /// Waits until it is at its end.
+    async fn over(self) {
+        match self {
+            Self::None => {}
+            Self::Until(until) => tokio::time::sleep_until(until).await,
+            Self::Endless => std::future::pending().await,
+        }
+    }
+}
+
+/// What one caller wants committed as one.
+#[derive(Default)]
+pub struct Change {
+    /// Batches to append.
+    pub appends: Vec<Append>,
+    /// Progress of queues.
+    pub settles: Vec<SettleRecord>,
+    /// Made when the group is sealed, after this change's appends have their offsets.
+    pub at_ends: Option<AtEnds>,
+    /// How gates stand for what comes behind this change.
+    pub gates: Vec<(Arc<Gate>, Passage)>,
+    /// Of a publish.
+    pub patience: Patience,
+    /// The last one: the store is closed after its group.
+    pub close: bool,
+}
+
+impl Change {
+    fn bytes(&self) -> usize {
+        self.appends.iter().map(|append| append.batch.len()).sum::<usize>() + self.settles.len() * 24
+    }
+}
+
+/// Where a change stands on disk.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The commit that holds it.
+    pub commit: CommitNo,
+    /// First offset of each of its appends.
+    pub bases: Vec<Offset>,
+}
+
+struct Submission {
+    change: Change,
+    reply: oneshot::Sender<Result<Committed, Error>>,
+    /// A settlement or an admin change, which has room on a full disk.
+    urgent: bool,
+    /// Room among the unconfirmed bytes, given back with the answer.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Submission {
+    fn is_patient(&self) -> bool {
+        !self.urgent && !matches!(self.change.patience, Patience::None)
+    }
+}
+
+/// A cheap handle to the committer.
+#[derive(Clone)]
+pub struct Committer {
+    first: mpsc::Sender<Submission>,
+    publishes: mpsc::Sender<Submission>,
+    room: Arc<Semaphore>,
+    room_bytes: usize,
+    full: watch::Receiver<bool>,
+    stopped: Arc<AtomicBool>,
+    much: Arc<Notify>,
+}
+
+/// The answer to a submission, to be awaited.
+pub struct Pending(oneshot::Receiver<Result<Committed, Error>>);
+
+impl Pending {
+    /// Waits for the commit.
+    pub async fn wait(self) -> Result<Committed, Error> {
+        self.0.await.unwrap_or_else(|_| Err(Error::writes_stopped()))
+    }
+}
+
+impl Committer {
+    /// Starts the committer over `store`; `unconfirmed_bytes_max` bounds what publishers have in it at once. From
+    /// `draining` on no publish waits for room.
+    pub fn start(
+        store: Store,
+        log_watch: Arc<LogWatch>,
+        seal_bytes: usize,
+        unconfirmed_bytes_max: usize,
+        draining: watch::Receiver<bool>,
+    ) -> Self {
+        let (first, first_rx) = mpsc::channel(WAITING_MAX);
+        let (publishes, publishes_rx) = mpsc::channel(WAITING_MAX);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let much = Arc::new(Notify::new());
+        let (full_sender, full) = watch::channel(false);
+        let writer = Writer {
+            store,
+            watch: log_watch,
+            seal_bytes,
+            stopped: stopped.clone(),
+            much: much.clone(),
+            written: 0,
+            full: full_sender,
+            draining,
+            waiting: Vec::new(),
+            may_go: false,
+        };
+        tokio::spawn(writer.run(first_rx, publishes_rx));
+        let room_bytes = unconfirmed_bytes_max.min(Semaphore::MAX_PERMITS);
+        Self { first, publishes, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, full, stopped, much }
+    }
+
+    /// True after a failed write: nothing may be written or delivered until a restart.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Waits until some 32 MiB more have been written.
+    pub async fn much_written(&self) {
+        self.much.notified().await;
+    }
+
+    /// Hands in a publish; waits while too many bytes are unconfirmed. Changes of one caller keep their order.
+    pub async fn publish(&self, change: Change) -> Result<Pending, Error> {
+        let bytes = change.bytes().clamp(1, self.room_bytes);
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let room = match Arc::clone(&self.room).try_acquire_many_owned(permits) {
+            Ok(room) => room,
+            Err(_) => self.wait_for_room(permits, change.patience).await?,
+        };
+        Self::send(&self.publishes, change, Some(room)).await
+    }
+
+    /// While the disk is full those that wait for it hold the room: the others are refused here.
+    async fn wait_for_room(&self, permits: u32, patience: Patience) -> Result<OwnedSemaphorePermit, Error> {
+        let mut full = self.full.clone();
+        let refused = async {
+            // It ends only with the writer, which then answers by itself.
+            let _ = full.wait_for(|full| *full).await;
+            patience.over().await;
+        };
+        tokio::select! {
+            biased;
+            room = Arc::clone(&self.room).acquire_many_owned(permits) => room.map_err(|_| Error::writes_stopped()),
+            () = refused => Err(Error::disk_full()),
+        }
+    }
+
+    /// Hands in a settlement or an admin change: goes before publishes, and also when the disk is full.
+    pub async fn settle(&self, change: Change) -> Result<Pending, Error> {
+        Self::send(&self.first, change, None).await
+    }
+
+    /// Ends the committer after all that was handed in, and marks the store as cleanly stopped.
+    pub async fn close(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let change = Change { close: true, ..Change::default() };
+        let submission = Submission { change, reply, urgent: true, _room: None };
+        self.first.send(submission).await.map_err(|_| Error::writes_stopped())?;
+        Pending(answer).wait().await.map(|_| ())
+    }
+
+    async fn send(
+        to: &mpsc::Sender<Submission>,
+        change: Change,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Pending, Error> {
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { change, reply, urgent: room.is_none(), _room: room };
+        to.send(submission).await.map_err(|_| Error::writes_stopped())?;
+        Ok(Pending(answer))
+    }
+}

@@ -1,0 +1,231 @@
+//! The task behind the committer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ferrymq_core::{LogId, Offset};
+use ferrymq_engine::frame_log::LogError;
+use ferrymq_engine::store::{Store, StoreError};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+
+use super::gate::Passage;
+use super::seal::{Seal, Turned};
+use super::{Committed, MUCH_BYTES, Patience, Submission};
+use crate::error::Error;
+use crate::watch::LogWatch;
+
+/// How long between two looks whether a full disk has room again.
+const ROOM_POLL: Duration = Duration::from_millis(100);
+
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) watch: Arc<LogWatch>,
+    pub(super) seal_bytes: usize,
+    pub(super) stopped: Arc<AtomicBool>,
+    pub(super) much: Arc<Notify>,
+    /// Bytes since `much` was told.
+    pub(super) written: u64,
+    /// Told whether publishes found no room.
+    pub(super) full: watch::Sender<bool>,
+    pub(super) draining: watch::Receiver<bool>,
+    /// What has to wait for room or for a gate, in the order it came. Bounded by the room that publishers hold.
+    pub(super) waiting: Vec<Submission>,
+    /// Some of it may go now.
+    pub(super) may_go: bool,
+}
+
+/// What is to be done with a submission.
+enum Fate {
+    Go,
+    Wait,
+    Refuse(Error),
+}
+
+/// One look at what there is to commit.
+struct Round {
+    now: Instant,
+    is_draining: bool,
+    /// Bytes that publishes may still take; none: nobody has asked yet.
+    room: Option<u64>,
+    is_full: bool,
+    /// Bytes that have been taken into the group.
+    taken: usize,
+    /// Logs for which something waits: nothing may overtake it.
+    blocked: Vec<LogId>,
+}
+
+impl Writer {
+    pub(super) async fn run(
+        mut self,
+        mut first: mpsc::Receiver<Submission>,
+        mut publishes: mpsc::Receiver<Submission>,
+    ) {
+        loop {
+            let mut group = Vec::new();
+            let pause = if self.may_go { Duration::ZERO } else { ROOM_POLL };
+            tokio::select! {
+                biased;
+                Some(submission) = first.recv() => group.push(submission),
+                Some(submission) = publishes.recv() => group.push(submission),
+                () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
+                else => return,
+            }
+            self.fill(&mut group, &mut first, &mut publishes);
+            let last = group.iter().position(|submission| submission.change.close);
+            if let Some(last) = last.map(|index| group.remove(index)) {
+                self.commit(group).await;
+                return self.close(last).await;
+            }
+            self.commit(group).await;
+        }
+    }
+
+    /// Takes what already waits in the channels, up to the size at which a group is sealed.
+    fn fill(
+        &self,
+        group: &mut Vec<Submission>,
+        first: &mut mpsc::Receiver<Submission>,
+        publishes: &mut mpsc::Receiver<Submission>,
+    ) {
+        let mut bytes: usize = group.iter().map(|submission| submission.change.bytes()).sum();
+        for channel in [first, publishes] {
+            while bytes < self.seal_bytes {
+                let Ok(submission) = channel.try_recv() else { break };
+                bytes += submission.change.bytes();
+                group.push(submission);
+            }
+        }
+    }
+
+    async fn commit(&mut self, new: Vec<Submission>) {
+        if self.stopped.load(Ordering::Acquire) {
+            return answer_all(self.waiting.drain(..).chain(new), &Error::writes_stopped());
+        }
+        let mut all = std::mem::take(&mut self.waiting);
+        all.extend(new);
+        // What is urgent goes first, and within both what came first.
+        all.sort_by_key(|submission| !submission.urgent);
+        let mut round = Round::new(*self.draining.borrow());
+        let mut seal = Seal::new(&self.store);
+        let mut group = Vec::with_capacity(all.len());
+        for mut submission in all {
+            match round.fate(&submission, &self.store, self.seal_bytes) {
+                Fate::Go => {
+                    let bases = seal.add(&mut submission.change);
+                    group.push((submission, bases));
+                }
+                Fate::Wait => {
+                    round.blocked.extend(submission.change.appends.iter().map(|append| append.gate.log()));
+                    self.waiting.push(submission);
+                }
+                Fate::Refuse(error) => drop(submission.reply.send(Err(error))),
+            }
+        }
+        let sealed = seal.finish();
+        let is_full = round.is_full | self.commit_group(group, sealed).await;
+        // What waits for room is not tried again at once; what the group had no place for, or a gate that turned, is.
+        self.may_go = !is_full;
+        self.full.send_if_modified(|full| std::mem::replace(full, is_full) != is_full);
+    }
+
+    /// Commits what was sealed, and answers. True if there was no room for it.
+    async fn commit_group(
+        &mut self,
+        group: Vec<(Submission, Vec<Offset>)>,
+        (ops, logs, turned): (Vec<ferrymq_engine::store::Op>, Vec<LogId>, Turned),
+    ) -> bool {
+        if group.is_empty() {
+            return false;
+        }
+        self.written += group.iter().map(|(submission, _)| submission.change.bytes() as u64).sum::<u64>();
+        // A group with settlements must not be refused, should its size have been taken for a little less than it is.
+        let reserve = group.iter().any(|(submission, _)| submission.urgent);
+        match self.store.commit(ops, reserve).await {
+            Ok(commit) => {
+                for (submission, bases) in group {
+                    // A caller that has gone no longer wants the answer.
+                    let _ = submission.reply.send(Ok(Committed { commit, bases }));
+                }
+                self.watch.wake(&logs);
+                if self.written >= MUCH_BYTES {
+                    self.written = 0;
+                    self.much.notify_one();
+                }
+                false
+            }
+            Err(StoreError::Log(LogError::Full)) => {
+                turned.into_iter().rev().for_each(|(gate, before)| gate.turn(before));
+                let (patient, others): (Vec<_>, Vec<_>) =
+                    group.into_iter().map(|(submission, _)| submission).partition(Submission::is_patient);
+                // They stood before all that waits already.
+                self.waiting.splice(0..0, patient);
+                answer_all(others, &Error::disk_full());
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed: no more writes until a restart");
+                self.stopped.store(true, Ordering::Release);
+                self.watch.wake_all();
+                let waiting = self.waiting.drain(..);
+                answer_all(
+                    group.into_iter().map(|(submission, _)| submission).chain(waiting),
+                    &Error::writes_stopped(),
+                );
+                false
+            }
+        }
+    }
+
+    async fn close(&mut self, last: Submission) {
+        self.stopped.store(true, Ordering::Release);
+        answer_all(self.waiting.drain(..), &Error::draining());
+        let closed = self.store.close().await;
+        let commit = self.store.visible();
+        let answer = closed.map(|()| Committed { commit, bases: Vec::new() }).map_err(|_| Error::writes_stopped());
+        let _ = last.reply.send(answer);
+    }
+}
+
+impl Round {
+    fn new(is_draining: bool) -> Self {
+        Self { now: Instant::now(), is_draining, room: None, is_full: false, taken: 0, blocked: Vec::new() }
+    }
+
+    fn fate(&mut self, submission: &Submission, store: &Store, seal_bytes: usize) -> Fate {
+        let gates = || submission.change.appends.iter().map(|append| &append.gate);
+        if let Some(gate) = gates().find(|gate| gate.has_ended()) {
+            return Fate::Refuse(gate.gone());
+        }
+        let bytes = submission.change.bytes();
+        if !submission.urgent && !self.has_room(bytes, store) {
+            let waits = match submission.change.patience {
+                Patience::None => false,
+                Patience::Until(until) => self.now < until,
+                Patience::Endless => true,
+            };
+            return if waits && !self.is_draining { Fate::Wait } else { Fate::Refuse(Error::disk_full()) };
+        }
+        let is_held = gates().any(|gate| gate.passage() == Passage::Held || self.blocked.contains(&gate.log()));
+        if is_held || (!submission.urgent && self.taken >= seal_bytes) {
+            return Fate::Wait;
+        }
+        self.taken += bytes;
+        self.room = self.room.map(|room| room.saturating_sub(bytes as u64));
+        Fate::Go
+    }
+
+    /// From the first publish that finds no room none has any: smaller ones do not pass larger ones for ever.
+    fn has_room(&mut self, bytes: usize, store: &Store) -> bool {
+        let room = *self.room.get_or_insert_with(|| store.space().free_bytes);
+        self.is_full |= room < bytes as u64;
+        !self.is_full
+    }
+}
+
+fn answer_all(submissions: impl IntoIterator<Item = Submission>, error: &Error) {
+    for submission in submissions {
+        let _ = submission.reply.send(Err(error.clone()));
+    }
+}
