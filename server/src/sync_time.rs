@@ -84,6 +84,10 @@ impl FrameLog for Timed {
         self.log.drop_commit(commit);
     }
 
+    fn give_back(&self) {
+        self.log.give_back();
+    }
+
     fn has_losses(&self) -> bool {
         self.log.has_losses()
     }

@@ -113,6 +113,9 @@ pub trait FrameLog: Send + Sync + 'static {
     /// Frees one frame, later and repeatably; not the newest.
     fn drop_commit(&self, commit: CommitNo);
 
+    /// For quiet times: gives back some of the space that is kept for the next load, if there was none since the last call.
+    fn give_back(&self);
+
     /// True if a repair has given frames up and named them: what is missing may then be passed over.
     fn has_losses(&self) -> bool;
 

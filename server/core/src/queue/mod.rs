@@ -4,11 +4,13 @@
 //! [`SettleRecord`]s under a ticket; what depends on their being durable (a redelivery, a higher `sent` bound) waits until
 //! the ticket is [committed](QueueMachine::committed).
 
+mod deliver;
 mod machine;
 mod outbox;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use machine::QueueMachine;
 

@@ -111,6 +111,8 @@ sites! {
     RenameRetired,
     /// Removing a retired segment.
     RemoveRetired,
+    /// Removing a spare that was not used for a while.
+    RemoveUnused,
     /// Reading a frame.
     ReadFrame,
     /// Reading a part of a frame.

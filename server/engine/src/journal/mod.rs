@@ -66,13 +66,26 @@ impl JournalOptions {
     }
 }
 
+/// Spares that are kept while segments come and go: about as many as a load of the disk's full speed takes until the next
+/// ones retire. To remove files and make them anew instead holds up the syncs meanwhile.
+const SPARES_MAX: usize = 6;
+
+/// Does what may take some milliseconds without holding up the other tasks of a runtime.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
 /// Keeps retired segments as spares, or removes them.
 fn free(fs: &dyn Fs, shared: &Mutex<Shared>, retired: impl IntoIterator<Item = Retired>) {
     for Retired { generation, path } in retired {
         let is_wanted = {
             let shared = lock(shared);
             // One that is in the reserve is given back to the disk.
-            !shared.in_reserve && shared.spares.len() < RESERVE_SEGMENTS as usize
+            !shared.in_reserve && shared.spares.len() < SPARES_MAX
         };
         let spare = path.with_file_name(format!("spare-{generation:016x}.seg"));
         let is_kept = is_wanted && fs.rename(Site::RenameRetired, &path, &spare).is_ok();
@@ -256,12 +269,23 @@ impl FrameLog for Journal {
 
     fn drop_below(&self, commit: CommitNo) {
         let retired = lock(&self.shared).drop_below(commit.0);
-        free(&*self.fs, &self.shared, retired);
+        if !retired.is_empty() {
+            blocking(|| free(&*self.fs, &self.shared, retired));
+        }
     }
 
     fn drop_commit(&self, commit: CommitNo) {
         let retired = lock(&self.shared).drop_frame(commit.0);
-        free(&*self.fs, &self.shared, retired);
+        if let Some(retired) = retired {
+            blocking(|| free(&*self.fs, &self.shared, [retired]));
+        }
+    }
+
+    fn give_back(&self) {
+        let Some(path) = lock(&self.shared).unused_spare() else { return };
+        if let Err(error) = blocking(|| self.fs.remove(Site::RemoveUnused, &path)) {
+            tracing::warn!(%error, path = %path.display(), "a spare could not be removed");
+        }
     }
 
     fn has_losses(&self) -> bool {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::RESERVE_SEGMENTS;
 use super::frame::{FRAME_HEADER, SEGMENT_HEADER, SegmentId, TRAILER, Table, seal_len};
 use super::fs::FsFile;
 
@@ -116,6 +117,8 @@ pub(super) struct Shared {
     /// The segment that is written.
     pub active: Option<u64>,
     pub spares: Vec<PathBuf>,
+    /// Segments that were begun, and how many there had been when space was last given back.
+    pub begun: [u64; 2],
     /// Segments without live frames that are neither spares nor removed yet.
     pub retiring: usize,
     /// Spares were renamed, and the directory was not synced since.
@@ -195,6 +198,13 @@ impl Shared {
         let Segment { path, id, .. } = self.segments.remove(&first)?;
         self.retiring += 1;
         Some(Retired { generation: id.generation, path })
+    }
+
+    /// A spare to remove: none if segments were begun since this was asked last, nor of those that are always kept.
+    pub(super) fn unused_spare(&mut self) -> Option<PathBuf> {
+        let [now, before] = self.begun;
+        self.begun = [now, now];
+        if now != before || self.spares.len() <= RESERVE_SEGMENTS as usize { None } else { self.spares.pop() }
     }
 
     /// Files that count against the space.

@@ -195,7 +195,9 @@ impl Writer {
         }
         let next = if taken.is_none() { self.spare()? } else { None };
         let next = next.map_or_else(|| self.fill(), Ok)?;
-        lock(&self.shared).in_reserve = !is_roomy;
+        let mut shared = lock(&self.shared);
+        shared.in_reserve = !is_roomy;
+        shared.begun[0] += 1;
         Ok(next)
     }
 

@@ -198,6 +198,8 @@ impl FrameLog for MemoryLog {
         self.lock().drop_frame(commit.0);
     }
 
+    fn give_back(&self) {}
+
     fn has_losses(&self) -> bool {
         false
     }

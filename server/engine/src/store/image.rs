@@ -61,6 +61,7 @@ impl Store {
     /// # Errors
     /// As [`Store::checkpoint`].
     pub async fn tidy(&self) -> Result<(), StoreError> {
+        self.inner.frames.give_back();
         let written = self.inner.writer().await.since_image;
         let live = self.inner.state().ledger.live_bytes;
         let used = self.inner.frames.space().used_bytes;

@@ -121,3 +121,31 @@ fn frames_in_a_message_are_nothing() {
     let torn = fs.crashed(upto, |_| Fate::First(800));
     assert_eq!(open_journal(&torn).unwrap().newest(), CommitNo(2), "the torn frame is cut");
 }
+
+#[test]
+fn what_is_kept_for_the_next_load_is_given_back_when_there_is_none() {
+    let fs = SimFs::default();
+    let journal = open_journal(&fs).unwrap();
+    let spares = || fs.names().iter().filter(|name| name.to_string_lossy().contains("spare-")).count();
+    let fill = |upto: u64| {
+        for commit in journal.newest().0 + 1..=upto {
+            block_on(journal.append(journal.newest(), vec![body(commit)], false)).unwrap();
+        }
+    };
+    fill(FRAMES);
+    journal.drop_below(CommitNo(FRAMES));
+    assert_eq!((segments(&fs).len(), spares()), (1, 6), "the rest is removed at once");
+    journal.give_back();
+    assert_eq!(spares(), 6, "there was load just now");
+    journal.give_back();
+    assert_eq!(spares(), 5);
+    fill(FRAMES + 20);
+    let left = spares();
+    assert!(left < 5, "they are used first");
+    journal.give_back();
+    assert_eq!(spares(), left);
+    for _ in 0..10 {
+        journal.give_back();
+    }
+    assert_eq!(spares(), left.min(2), "some are always kept");
+}

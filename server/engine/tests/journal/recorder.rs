@@ -136,6 +136,10 @@ impl FrameLog for Recorder {
         self.journal.drop_commit(commit);
     }
 
+    fn give_back(&self) {
+        self.journal.give_back();
+    }
+
     fn has_losses(&self) -> bool {
         self.journal.has_losses()
     }

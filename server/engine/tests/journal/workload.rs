@@ -172,6 +172,9 @@ pub async fn step(run: &mut Run, store: &Store, at: u64, dir: Option<&Path>) -> 
             run.snapshots.push(Snapshot { begun, ended: run.fs.changes(), dir: copy });
         }
         check_batches(store).await?;
+        // The second has seen no load since the first.
+        store.tidy().await?;
+        store.tidy().await?;
     }
     Ok(())
 }

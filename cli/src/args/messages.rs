@@ -1,0 +1,113 @@
+//! What deals with messages.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::values;
+
+/// `ferrymq publish` and `ferrymq send`.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The topic, or for `send` the queue.
+    pub destination: String,
+    /// The message. Without it and --file: each line of stdin is one.
+    #[arg(conflicts_with = "file")]
+    pub payload: Option<String>,
+    /// One message: the content of this file.
+    #[arg(long)]
+    pub file: Option<PathBuf>,
+    /// Each line of stdin is a message as `subscribe --json` prints it, not a payload.
+    #[arg(long, conflicts_with_all = ["payload", "file"])]
+    pub messages: bool,
+    /// Routing key: words with dots between.
+    #[arg(long)]
+    pub key: Option<String>,
+    /// An attribute, key=value. May be given often.
+    #[arg(long = "attribute", value_parser = values::pair)]
+    pub attributes: Vec<(String, String)>,
+    /// MIME type of the payload.
+    #[arg(long)]
+    pub content_type: Option<String>,
+    /// Fail if no queue matches.
+    #[arg(long)]
+    pub require_route: bool,
+}
+
+/// `ferrymq subscribe`.
+#[derive(Debug, Args)]
+pub struct SubscribeArgs {
+    /// A queue.
+    #[arg(long, conflicts_with_all = ["topic", "group"], required_unless_present = "topic")]
+    pub queue: Option<String>,
+    /// A topic: with --group as one of a group, else all that is published.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// The group; its members share the messages.
+    #[arg(long, requires = "topic")]
+    pub group: Option<String>,
+    /// Make the group if it is not there.
+    #[arg(long, requires = "group")]
+    pub create: bool,
+    /// Where to begin, for a topic or a new group.
+    #[arg(long, value_enum, requires = "topic")]
+    pub from: Option<Edge>,
+    /// Stop after so many messages.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Stop when nothing came for so long, e.g. 5s.
+    #[arg(long, value_parser = values::duration)]
+    pub idle: Option<Duration>,
+    /// Only look: what was printed goes back to the queue in the end.
+    #[arg(long)]
+    pub no_ack: bool,
+}
+
+/// An end of a topic's log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Edge {
+    /// The oldest message that is kept.
+    Earliest,
+    /// What is published from now on.
+    Latest,
+}
+
+/// `ferrymq peek`.
+#[derive(Debug, Args)]
+pub struct PeekArgs {
+    /// The queue.
+    #[arg(required_unless_present = "topic", conflicts_with = "topic")]
+    pub queue: Option<String>,
+    /// What a topic keeps.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// How many messages.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub count: i32,
+}
+
+/// `ferrymq purge`.
+#[derive(Debug, Args)]
+pub struct PurgeArgs {
+    /// The queue.
+    #[arg(required_unless_present = "topic", conflicts_with = "topic")]
+    pub queue: Option<String>,
+    /// What a topic keeps.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Yes, drop them.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `ferrymq stats`.
+#[derive(Debug, Args)]
+pub struct StatsArgs {
+    /// A topic. May be given often.
+    #[arg(long = "topic")]
+    pub topics: Vec<String>,
+    /// A queue. May be given often.
+    #[arg(long = "queue")]
+    pub queues: Vec<String>,
+}

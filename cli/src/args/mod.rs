@@ -1,0 +1,187 @@
+//! The command line.
+
+mod broker;
+mod messages;
+mod resources;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use broker::{BenchArgs, ServeArgs};
+pub use messages::{Edge, PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
+pub use resources::{BindingCommand, QueueArgs, QueueCommand, TopicCommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 done   1 other failure   2 wrong usage   3 not found   4 already exists, or a precondition failed
+  5 the broker is unavailable   6 a limit or the disk is exhausted
+
+Examples:
+  ferrymq topic create orders
+  ferrymq publish orders 'hello' --key eu.de
+  ferrymq subscribe --topic orders --group billing --create";
+
+/// A message broker over gRPC, and the commands to work with it.
+#[derive(Debug, Parser)]
+#[command(name = "ferrymq", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The broker to talk to. Default: http://127.0.0.1:7171; `bench` starts one of its own.
+    #[arg(long, global = true, env = "FERRYMQ_URL")]
+    pub url: Option<String>,
+    /// Print JSON, one value for each line; failures too, on stderr.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do. Nothing: start the broker, as `ferrymq serve` does.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the broker. This is what `ferrymq` alone does.
+    #[command(after_help = "Examples:
+  ferrymq serve --data /var/lib/ferrymq
+  ferrymq serve --ephemeral --listen 127.0.0.1:0 --port-file port
+  ferrymq serve --config ferrymq.toml --print-config")]
+    Serve(ServeArgs),
+    /// Make, show, list and delete topics: what publishers name.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq topic create orders --keep-for 7d
+  ferrymq topic get orders
+  ferrymq topic list"
+    )]
+    Topic(TopicCommand),
+    /// Make, show, list and delete queues: messages that wait for consumers.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq queue create billing --topic orders --pattern 'eu.#'
+  ferrymq queue create jobs --max-attempts 5 --lease 2m
+  ferrymq queue delete jobs --force"
+    )]
+    Queue(QueueCommand),
+    /// Make, show, list and delete bindings: which messages of a topic go to a queue.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq binding create orders billing --pattern 'eu.*.created'
+  ferrymq binding list --topic orders
+  ferrymq binding delete NAME"
+    )]
+    Binding(BindingCommand),
+    /// Publish to a topic: an argument, a file, or each line of stdin.
+    #[command(after_help = "Examples:
+  ferrymq publish orders 'hello' --key eu.de --attribute source=shop
+  ferrymq publish orders --file invoice.pdf
+  cat events.ndjson | ferrymq publish events")]
+    Publish(PublishArgs),
+    /// Send straight into a queue: an argument, a file, or each line of stdin.
+    #[command(after_help = "Examples:
+  ferrymq send jobs 'resize 17'
+  ferrymq send jobs --file job.json
+  seq 1000 | ferrymq send jobs")]
+    Send(PublishArgs),
+    /// Print messages as they come, and ack what was printed.
+    #[command(after_help = "Examples:
+  ferrymq subscribe --topic orders
+  ferrymq subscribe --topic orders --group billing --create --from earliest
+  ferrymq subscribe --queue jobs --count 10 --json")]
+    Subscribe(SubscribeArgs),
+    /// Look at the messages of a queue or topic without taking them.
+    #[command(after_help = "Examples:
+  ferrymq peek jobs
+  ferrymq peek jobs.dlq --count 100 --json
+  ferrymq peek --topic orders")]
+    Peek(PeekArgs),
+    /// Drop all messages that wait in a queue.
+    #[command(after_help = "Examples:
+  ferrymq purge jobs --yes
+  ferrymq purge jobs.dlq --yes --json
+  ferrymq purge --topic orders --yes")]
+    Purge(PurgeArgs),
+    /// Numbers of the broker, and of the topics and queues that are named.
+    #[command(after_help = "Examples:
+  ferrymq stats
+  ferrymq stats --queue jobs --queue jobs.dlq
+  ferrymq stats --topic orders --json")]
+    Stats(StatsArgs),
+    /// Whether the broker is up and takes calls.
+    #[command(after_help = "Examples:
+  ferrymq status
+  ferrymq status --json
+  ferrymq status --url http://broker:7171 || alert")]
+    Status,
+    /// Read a stopped broker's data directory and name what is damaged. Changes nothing.
+    #[command(after_help = "Examples:
+  ferrymq check ferrymq-data
+  ferrymq check /var/lib/ferrymq --json
+  ferrymq check /backup/ferrymq && echo whole")]
+    Check {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// Make a stopped broker's damaged data directory readable again. What is whole is kept; damaged files are put aside,
+    /// nothing is deleted, and what is lost is named.
+    #[command(after_help = "Examples:
+  ferrymq check ferrymq-data || ferrymq repair ferrymq-data
+  ferrymq repair ferrymq-data --json
+  cp -a ferrymq-data copy && ferrymq repair copy")]
+    Repair {
+        /// The data directory. Copy it first if you can.
+        dir: PathBuf,
+    },
+    /// Measure a broker, beside the raw disk and a gRPC server that does nothing.
+    #[command(after_help = "Examples:
+  ferrymq bench --url http://127.0.0.1:7171
+  ferrymq bench --seconds 60 --json
+  ferrymq bench --dir /mnt/fast
+  ferrymq bench --space --backlog 1GiB")]
+    Bench(BenchArgs),
+    /// The server that `bench` compares with.
+    #[command(hide = true)]
+    BenchNoopServer,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn without_example(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            let path = format!("{path} {}", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            if !help.contains(&format!("  {path}")) {
+                found.push(path.clone());
+            }
+            without_example(command, &path, found);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command_has_an_example_of_it() {
+        let mut found = Vec::new();
+        without_example(&Cli::command(), "ferrymq", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_subscription_needs_one_source() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(parse("ferrymq subscribe --queue q"));
+        assert!(parse("ferrymq subscribe --topic t --group g --create --from earliest"));
+        assert!(!parse("ferrymq subscribe"));
+        assert!(!parse("ferrymq subscribe --queue q --topic t"));
+        assert!(!parse("ferrymq subscribe --topic t --create"));
+    }
+}

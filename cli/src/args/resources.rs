@@ -1,0 +1,166 @@
+//! Topics, queues and bindings.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::Edge;
+use crate::values;
+
+/// `ferrymq topic ...`
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Make a topic.
+    #[command(after_help = "Examples:
+  ferrymq topic create orders
+  ferrymq topic create audit --keep-forever")]
+    Create {
+        /// Its name.
+        name: String,
+        /// Keep messages this long after every queue has them, e.g. 7d.
+        #[arg(long, value_parser = values::duration, conflicts_with = "keep_forever")]
+        keep_for: Option<Duration>,
+        /// Keep at most this much, e.g. 10GiB.
+        #[arg(long, value_parser = values::bytes, conflicts_with = "keep_forever")]
+        keep_bytes: Option<u64>,
+        /// Keep everything.
+        #[arg(long)]
+        keep_forever: bool,
+    },
+    /// Show one, with its numbers.
+    #[command(after_help = "Examples:
+  ferrymq topic get orders
+  ferrymq topic get orders --json")]
+    Get(Name),
+    /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq topic list
+  ferrymq topic list orders --json")]
+    List(Prefix),
+    /// Delete one with all that it keeps.
+    #[command(after_help = "Examples:
+  ferrymq topic delete orders
+  ferrymq topic delete orders --force")]
+    Delete(Deletion),
+}
+
+/// `ferrymq queue ...`
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Make a queue.
+    #[command(after_help = "Examples:
+  ferrymq queue create billing --topic orders --pattern 'eu.#'
+  ferrymq queue create jobs --max-attempts 5 --lease 2m")]
+    Create(QueueArgs),
+    /// Show one, with its bindings and numbers.
+    #[command(after_help = "Examples:
+  ferrymq queue get billing
+  ferrymq queue get billing --json")]
+    Get(Name),
+    /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq queue list
+  ferrymq queue list bill --json")]
+    List(Prefix),
+    /// Delete one with its messages.
+    #[command(after_help = "Examples:
+  ferrymq queue delete billing
+  ferrymq queue delete billing --force")]
+    Delete(Deletion),
+}
+
+/// Settings of a queue.
+#[derive(Debug, Args)]
+pub struct QueueArgs {
+    /// Its name.
+    pub name: String,
+    /// Bind it to this topic.
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Of the topic, only routing keys like this: `*` is one word, `#` none or more.
+    #[arg(long, requires = "topic")]
+    pub pattern: Option<String>,
+    /// How long a delivery is one consumer's, e.g. 30s.
+    #[arg(long, value_parser = values::duration)]
+    pub lease: Option<Duration>,
+    /// Failures before a message is dead-lettered; 0: without end.
+    #[arg(long)]
+    pub max_attempts: Option<i32>,
+    /// Wait before the second attempt, e.g. 1s.
+    #[arg(long, value_parser = values::duration)]
+    pub min_backoff: Option<Duration>,
+    /// Longest wait between attempts, e.g. 10m.
+    #[arg(long, value_parser = values::duration)]
+    pub max_backoff: Option<Duration>,
+    /// Dead letters go to this queue instead of NAME.dlq.
+    #[arg(long)]
+    pub dead_letter_queue: Option<String>,
+}
+
+/// `ferrymq binding ...`
+#[derive(Debug, Subcommand)]
+pub enum BindingCommand {
+    /// Bind a queue to a topic.
+    #[command(after_help = "Examples:
+  ferrymq binding create orders billing --pattern 'eu.*.created'
+  ferrymq binding create orders audit --from earliest")]
+    Create {
+        /// Where messages come from.
+        topic: String,
+        /// Where they go.
+        queue: String,
+        /// Only routing keys like this: `*` is one word, `#` none or more.
+        #[arg(long, default_value = "")]
+        pattern: String,
+        /// Where in the topic it begins.
+        #[arg(long, value_enum)]
+        from: Option<Edge>,
+    },
+    /// Show one.
+    #[command(after_help = "Examples:
+  ferrymq binding get NAME
+  ferrymq binding get NAME --json")]
+    Get(Name),
+    /// Show many.
+    #[command(after_help = "Examples:
+  ferrymq binding list
+  ferrymq binding list --topic orders --json")]
+    List {
+        /// Only from this topic.
+        #[arg(long, default_value = "")]
+        topic: String,
+        /// Only to this queue.
+        #[arg(long, default_value = "")]
+        queue: String,
+    },
+    /// Delete one; what the queue has received stays.
+    #[command(after_help = "Examples:
+  ferrymq binding list --queue billing
+  ferrymq binding delete NAME")]
+    Delete(Name),
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+pub struct Name {
+    /// Its name.
+    pub name: String,
+}
+
+/// Which ones.
+#[derive(Debug, Args)]
+pub struct Prefix {
+    /// Only names that begin so.
+    #[arg(default_value = "")]
+    pub prefix: String,
+}
+
+/// Which one to delete.
+#[derive(Debug, Args)]
+pub struct Deletion {
+    /// Its name.
+    pub name: String,
+    /// Though it is in use.
+    #[arg(long)]
+    pub force: bool,
+}
