@@ -72,6 +72,8 @@ impl Writer {
                 () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
                 else => return,
             }
+            // Callers that have just been answered are about to hand in what they have next: it fits into this group.
+            tokio::task::yield_now().await;
             self.fill(&mut group, &mut first, &mut publishes);
             let last = group.iter().position(|submission| submission.change.close);
             if let Some(last) = last.map(|index| group.remove(index)) {
