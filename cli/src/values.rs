@@ -1,6 +1,9 @@
 //! Values as a person types them: `30s`, `10GiB`, `key=value`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use ferrymq_client::v1::log_point::At;
+use ferrymq_client::v1::{LogEdge, LogPoint, Position};
 
 pub use ferrymq_server::config::units::{parse_bytes as bytes, parse_duration as duration};
 
@@ -17,9 +20,44 @@ pub fn wire(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
 }
 
+/// A point in a log: `earliest`, `latest`, a time ago like `-1h`, an RFC 3339 time, or `LOG:OFFSET`.
+pub fn point(text: &str) -> Result<LogPoint, String> {
+    let at = match text {
+        "earliest" => At::Edge(LogEdge::Earliest.into()),
+        "latest" => At::Edge(LogEdge::Latest.into()),
+        _ => match (text.strip_prefix('-'), position(text)) {
+            (Some(ago), _) => {
+                let since = SystemTime::now().checked_sub(duration(ago)?);
+                At::Time(since.unwrap_or(SystemTime::UNIX_EPOCH).into())
+            }
+            (None, Some(position)) => At::Position(position),
+            (None, None) => At::Time(text.parse().map_err(
+                |_| "must be earliest, latest, a time ago like -1h, a time like 2026-11-20T12:00:00Z, or LOG:OFFSET",
+            )?),
+        },
+    };
+    Ok(LogPoint { at: Some(at) })
+}
+
+fn position(text: &str) -> Option<Position> {
+    let (log, offset) = text.split_once(':')?;
+    Some(Position { log: log.parse().ok()?, offset: offset.parse().ok()? })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn points_are_edges_times_and_positions() {
+        let at = |text| point(text).ok().and_then(|point| point.at);
+        assert_eq!(at("earliest"), Some(At::Edge(LogEdge::Earliest.into())));
+        assert_eq!(at("12:34"), Some(At::Position(Position { log: 12, offset: 34 })));
+        let time = prost_types::Timestamp { seconds: 1_795_176_000, nanos: 0 };
+        assert_eq!(at("2026-11-20T12:00:00Z"), Some(At::Time(time)));
+        assert!(matches!(at("-1h"), Some(At::Time(_))));
+        assert_eq!((at("yesterday"), at("-"), at("1:2:3"), at("")), (None, None, None, None));
+    }
 
     #[test]
     fn pairs_keep_what_follows_the_first_equals_sign() {

@@ -15,6 +15,7 @@ pub mod edge;
 pub mod error;
 pub mod grpc;
 pub mod identity;
+pub mod points;
 mod process;
 pub mod queue;
 pub mod retention;

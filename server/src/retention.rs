@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use ferrymq_core::batch::Batch;
 use ferrymq_core::{LogId, Offset, QueueId};
-use ferrymq_engine::store::{Op, Store};
+use ferrymq_engine::store::Store;
 use ferrymq_proto::server as pb;
 
 use crate::broker::Broker;
 use crate::catalogue::Catalogue;
 use crate::catalogue::admin::Command;
-use crate::committer::Change;
 
 /// How often logs are looked at; sooner when much was written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -37,37 +36,37 @@ pub async fn run(broker: Arc<Broker>) {
 }
 
 async fn trim(broker: &Broker) {
+    let look = broker.committer.pins().look();
     let catalogue = broker.catalogue();
     let (floors, over) = floors(&broker.store, &catalogue);
     if !over.is_empty() {
         broker.admin.tell(Command::Reap(over));
     }
-    let mut ops = Vec::new();
+    let mut trims = Vec::new();
     for queue in catalogue.queues.values() {
-        push_trim(&broker.store, &mut ops, queue.inbox(), floors.get(&queue.inbox()).copied().unwrap_or(0));
+        push_trim(&broker.store, &mut trims, queue.inbox(), floors.get(&queue.inbox()).copied().unwrap_or(0));
     }
     let now = broker.clock.now_ms();
     for topic in catalogue.topics.values() {
         let needed = floors.get(&topic.log()).copied().unwrap_or(Offset::MAX);
         let retention = topic.record.settings.retention.unwrap_or_default();
         let kept = kept_from(&broker.store, topic.log(), &retention, now, needed).await;
-        push_trim(&broker.store, &mut ops, topic.log(), kept.min(needed));
+        push_trim(&broker.store, &mut trims, topic.log(), kept.min(needed));
     }
-    if ops.is_empty() || broker.committer.is_stopped() {
+    if trims.is_empty() || broker.committer.is_stopped() {
         return;
     }
-    let change = Change { at_ends: Some(Box::new(move |_| ops)), ..Change::default() };
-    if let Ok(pending) = broker.committer.settle(change).await
+    if let Ok(pending) = broker.committer.trim(look, trims).await
         && let Err(error) = pending.wait().await
     {
         tracing::warn!(%error, "what is not needed any more could not be trimmed");
     }
 }
 
-fn push_trim(store: &Store, ops: &mut Vec<Op>, log: LogId, floor: Offset) {
+fn push_trim(store: &Store, trims: &mut Vec<(LogId, Offset)>, log: LogId, floor: Offset) {
     let floor = floor.min(store.end(log));
     if floor > store.first(log) {
-        ops.push(Op::TrimTo { log, floor });
+        trims.push((log, floor));
     }
 }
 
@@ -110,12 +109,20 @@ async fn kept_from(store: &Store, log: LogId, retention: &pb::Retention, now: u6
         return end;
     }
     let by_count = if retention.max_messages > 0 { end.saturating_sub(retention.max_messages as u64) } else { 0 };
-    let at = store.first(log).max(by_count);
-    let at = if retention.max_bytes > 0 { by_bytes(store, log, at, retention.max_bytes as u64).await } else { at };
-    match retention.max_age {
-        Some(age) => by_age(store, log, at, end.min(needed), now.saturating_sub(age.seconds as u64 * 1_000)).await,
+    let first = store.first(log);
+    let by_bytes = match retention.max_bytes {
+        0 => first,
+        max => by_bytes(store, log, first, max as u64).await,
+    };
+    let at = by_count.max(by_bytes).max(first);
+    match &retention.max_age {
+        Some(age) => by_age(store, log, at, end.min(needed), now.saturating_sub(ms(age))).await,
         None => at,
     }
+}
+
+fn ms(duration: &prost_types::Duration) -> u64 {
+    duration.seconds as u64 * 1_000 + duration.nanos as u64 / 1_000_000
 }
 
 /// The first offset from which on the log has no more than `bytes_max`. Only the index is read.
@@ -138,7 +145,7 @@ async fn by_bytes(store: &Store, log: LogId, mut at: Offset, bytes_max: u64) -> 
 }
 
 /// The first offset of a batch that is not older than `oldest`: found by halves, as times rise with offsets.
-async fn by_age(store: &Store, log: LogId, first: Offset, end: Offset, oldest: u64) -> Offset {
+pub(crate) async fn by_age(store: &Store, log: LogId, first: Offset, end: Offset, oldest: u64) -> Offset {
     let (mut from, mut to) = (first, end);
     while from < to {
         let middle = if from == first { from } else { from + (to - from) / 2 };

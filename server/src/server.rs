@@ -169,7 +169,7 @@ async fn open(
     let start_queue: StartQueue =
         Arc::new(move |record, bindings, is_new| queue::start(record.clone(), &bindings, starter.clone(), is_new));
     let loaded = load(&store, &start_queue)?;
-    let admin = Admin::start(store.clone(), committer.clone(), catalogue.clone(), loaded, start_queue);
+    let admin = Admin::start(store.clone(), committer.clone(), catalogue.clone(), loaded, start_queue, clock.clone());
     let _ = shared.admin.set(admin.clone());
     Ok(Arc::new(Broker {
         store,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use ferrymq_client::v1::LogPoint;
 
 use crate::values;
 
@@ -50,9 +51,13 @@ pub struct SubscribeArgs {
     /// Make the group if it is not there.
     #[arg(long, requires = "group")]
     pub create: bool,
-    /// Where to begin, for a topic or a new group.
-    #[arg(long, value_enum, requires = "topic")]
-    pub from: Option<Edge>,
+    /// Where to begin, for a topic or a new group: `earliest`, `latest`, a time ago like -1h, a time like
+    /// 2026-11-20T12:00:00Z, or a position LOG:OFFSET.
+    #[arg(long, value_parser = values::point, requires = "topic", allow_hyphen_values = true)]
+    pub from: Option<LogPoint>,
+    /// Where to end, for a topic without a group, as --from. `latest`: with what is there now.
+    #[arg(long, value_parser = values::point, requires = "topic", conflicts_with = "group", allow_hyphen_values = true)]
+    pub until: Option<LogPoint>,
     /// Stop after so many messages.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
@@ -64,15 +69,6 @@ pub struct SubscribeArgs {
     pub no_ack: bool,
 }
 
-/// An end of a topic's log.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Edge {
-    /// The oldest message that is kept.
-    Earliest,
-    /// What is published from now on.
-    Latest,
-}
-
 /// `ferrymq peek`.
 #[derive(Debug, Args)]
 pub struct PeekArgs {
@@ -82,6 +78,9 @@ pub struct PeekArgs {
     /// What a topic keeps.
     #[arg(long)]
     pub topic: Option<String>,
+    /// Where to begin, as `subscribe --from`.
+    #[arg(long, value_parser = values::point, allow_hyphen_values = true)]
+    pub from: Option<LogPoint>,
     /// How many messages.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub count: i32,

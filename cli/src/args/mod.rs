@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use broker::{BenchArgs, ServeArgs};
-pub use messages::{Edge, PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
+pub use messages::{PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, TopicCommand};
 
 const EXIT_CODES: &str = "\
@@ -89,13 +89,16 @@ pub enum Command {
     #[command(after_help = "Examples:
   ferrymq subscribe --topic orders
   ferrymq subscribe --topic orders --group billing --create --from earliest
+  ferrymq subscribe --topic orders --from -1h --until latest
+  ferrymq subscribe --topic orders --from 2026-11-20T12:00:00Z --until 2026-11-20T13:00:00Z --json
+  ferrymq subscribe --topic orders --from 12:4711 --count 10
   ferrymq subscribe --queue jobs --count 10 --json")]
     Subscribe(SubscribeArgs),
     /// Look at the messages of a queue or topic without taking them.
     #[command(after_help = "Examples:
   ferrymq peek jobs
   ferrymq peek jobs.dlq --count 100 --json
-  ferrymq peek --topic orders")]
+  ferrymq peek --topic orders --from -10m")]
     Peek(PeekArgs),
     /// Drop all messages that wait in a queue.
     #[command(after_help = "Examples:
@@ -183,5 +186,8 @@ mod tests {
         assert!(!parse("ferrymq subscribe"));
         assert!(!parse("ferrymq subscribe --queue q --topic t"));
         assert!(!parse("ferrymq subscribe --topic t --create"));
+        assert!(parse("ferrymq subscribe --topic t --from -1h --until latest"));
+        assert!(!parse("ferrymq subscribe --topic t --group g --until latest"));
+        assert!(!parse("ferrymq subscribe --topic t --from yesterday"));
     }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::Edge;
+use ferrymq_client::v1::LogPoint;
+
 use crate::values;
 
 /// `ferrymq topic ...`
@@ -112,9 +113,9 @@ pub enum BindingCommand {
         /// Only routing keys like this: `*` is one word, `#` none or more.
         #[arg(long, default_value = "")]
         pattern: String,
-        /// Where in the topic it begins.
-        #[arg(long, value_enum)]
-        from: Option<Edge>,
+        /// Where in the topic it begins, as `subscribe --from`. Default: latest.
+        #[arg(long, value_parser = values::point, allow_hyphen_values = true)]
+        from: Option<LogPoint>,
     },
     /// Show one.
     #[command(after_help = "Examples:

@@ -3,7 +3,7 @@
 use ferrymq_client::v1::Binding;
 use ferrymq_client::v1::binding::Target;
 
-use super::{Context, log_point};
+use super::Context;
 use crate::args::BindingCommand;
 use crate::failure::Failure;
 use crate::{json, output};
@@ -12,13 +12,8 @@ use crate::{json, output};
 pub async fn run(command: BindingCommand, context: &Context) -> Result<(), Failure> {
     match command {
         BindingCommand::Create { topic, queue, pattern, from } => {
-            let binding = Binding {
-                topic,
-                target: Some(Target::Queue(queue)),
-                pattern,
-                start: from.map(log_point),
-                ..Binding::default()
-            };
+            let binding =
+                Binding { topic, target: Some(Target::Queue(queue)), pattern, start: from, ..Binding::default() };
             create(binding, context).await
         }
         BindingCommand::Get(which) => {

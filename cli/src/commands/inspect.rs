@@ -18,7 +18,7 @@ pub async fn peek(args: PeekArgs, context: &Context) -> Result<(), Failure> {
         (Some(queue), _) => Some(peek_request::Source::Queue(queue)),
         (None, topic) => topic.map(peek_request::Source::Topic),
     };
-    let request = PeekRequest { source, page_size: args.count, ..PeekRequest::default() };
+    let request = PeekRequest { source, start: args.from, page_size: args.count, ..PeekRequest::default() };
     let response = context.client.peek(request).await?;
     if context.json {
         for message in &response.messages {

@@ -9,11 +9,9 @@ mod serve;
 mod subscribe;
 mod topic;
 
-use ferrymq_client::v1::log_point::At;
-use ferrymq_client::v1::{LogEdge, LogPoint};
 use ferrymq_client::{Client, Destination};
 
-use crate::args::{Cli, Command, Edge, ServeArgs};
+use crate::args::{Cli, Command, ServeArgs};
 use crate::failure::Failure;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:7171";
@@ -76,13 +74,4 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         | Command::Check { .. }
         | Command::Repair { .. } => Ok(()),
     }
-}
-
-/// The same on the wire.
-pub fn log_point(edge: Edge) -> LogPoint {
-    let edge = match edge {
-        Edge::Earliest => LogEdge::Earliest,
-        Edge::Latest => LogEdge::Latest,
-    };
-    LogPoint { at: Some(At::Edge(edge.into())) }
 }

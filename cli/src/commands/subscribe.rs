@@ -9,7 +9,7 @@ use ferrymq_client::v1::subscribe_request::Source;
 use ferrymq_client::v1::{Delivery, SettleStatus, SubscribeRequest};
 use ferrymq_client::{Subscriber, v1};
 
-use super::{Context, log_point};
+use super::Context;
 use crate::args::SubscribeArgs;
 use crate::failure::Failure;
 use crate::json;
@@ -96,7 +96,8 @@ fn request(args: &SubscribeArgs) -> SubscribeRequest {
         source,
         group: args.group.clone().unwrap_or_default(),
         create_if_missing: args.create,
-        start: args.from.map(log_point),
+        start: args.from.clone(),
+        stop: args.until.clone(),
         prefetch: i32::try_from(prefetch).unwrap_or(i32::MAX),
         consumer: format!("ferrymq subscribe {}", std::process::id()),
         ..SubscribeRequest::default()

@@ -119,6 +119,15 @@ impl Catalogue {
         self.bindings.values().filter(|binding| binding.queue == queue).cloned().collect()
     }
 
+    /// The logs that feed a queue: its inbox first.
+    pub fn logs_of(&self, queue: &Queue) -> Vec<LogId> {
+        let mut logs: Vec<LogId> = self.bindings_to(queue.record.id).iter().map(|binding| binding.log_id()).collect();
+        logs.sort_unstable();
+        logs.dedup();
+        logs.insert(0, queue.inbox());
+        logs
+    }
+
     /// The live bindings of a topic's log.
     pub fn bindings_of(&self, log: u64) -> impl Iterator<Item = &Arc<BindingRecord>> {
         self.bindings.values().filter(move |binding| binding.log == log && binding.is_alive())

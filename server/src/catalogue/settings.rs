@@ -156,28 +156,3 @@ pub fn pattern(field: &str, pattern: &str) -> Result<Pattern, Error> {
         Error::new(ErrorReason::PatternInvalid, format!("bad pattern: {error}")).field(field, error.to_string())
     })
 }
-
-/// Where something begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edge {
-    /// At the oldest message that is kept.
-    Earliest,
-    /// After the newest.
-    Latest,
-}
-
-/// The edge that a point names; LATEST where it is unset.
-pub fn edge(field: &str, point: Option<&pb::LogPoint>) -> Result<Edge, Error> {
-    let Some(point) = point else { return Ok(Edge::Latest) };
-    match &point.at {
-        None => Err(Error::invalid(field, "exactly one of edge, position, time, snapshot must be set")),
-        Some(pb::log_point::At::Edge(edge)) => match pb::LogEdge::try_from(*edge) {
-            Ok(pb::LogEdge::Earliest) => Ok(Edge::Earliest),
-            Ok(pb::LogEdge::Latest) => Ok(Edge::Latest),
-            _ => Err(Error::invalid(format!("{field}.edge"), "must be LOG_EDGE_EARLIEST or LOG_EDGE_LATEST")),
-        },
-        Some(pb::log_point::At::Position(_)) => Err(Error::not_supported(format!("{field}.position"))),
-        Some(pb::log_point::At::Time(_)) => Err(Error::not_supported(format!("{field}.time"))),
-        Some(pb::log_point::At::Snapshot(_)) => Err(Error::not_supported(format!("{field}.snapshot"))),
-    }
-}

@@ -5,6 +5,7 @@
 //! publishes, and still go when the disk is full (group commit after Helland et al., "Group Commit Timers", 1987).
 
 mod gate;
+mod pins;
 mod seal;
 mod writer;
 
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::watch::LogWatch;
 pub use gate::{Gate, Passage};
+pub use pins::{Look, Pin, Pins};
 use writer::Writer;
 
 /// Most submissions that wait in each channel.
@@ -122,6 +124,7 @@ pub struct Committer {
     full: watch::Receiver<bool>,
     stopped: Arc<AtomicBool>,
     much: Arc<Notify>,
+    pins: Arc<Pins>,
 }
 
 /// The answer to a submission, to be awaited.
@@ -163,7 +166,16 @@ impl Committer {
         };
         tokio::spawn(writer.run(first_rx, publishes_rx));
         let room_bytes = unconfirmed_bytes_max.min(Semaphore::MAX_PERMITS);
-        Self { first, publishes, room: Arc::new(Semaphore::new(room_bytes)), room_bytes, full, stopped, much }
+        Self {
+            first,
+            publishes,
+            room: Arc::new(Semaphore::new(room_bytes)),
+            room_bytes,
+            full,
+            stopped,
+            much,
+            pins: Arc::default(),
+        }
     }
 
     /// True after a failed write: nothing may be written or delivered until a restart.
@@ -200,6 +212,20 @@ impl Committer {
             room = Arc::clone(&self.room).acquire_many_owned(permits) => room.map_err(|_| Error::writes_stopped()),
             () = refused => Err(Error::disk_full()),
         }
+    }
+
+    /// Logs of which more may soon be needed.
+    pub fn pins(&self) -> &Arc<Pins> {
+        &self.pins
+    }
+
+    /// Hands in that logs keep nothing below these offsets, but for those that were pinned since `look`.
+    pub async fn trim(&self, look: Look, floors: Vec<(LogId, Offset)>) -> Result<Pending, Error> {
+        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> Offset| {
+            let floors = floors.into_iter().filter(|(log, _)| look.may_trim(*log));
+            floors.map(|(log, floor)| Op::TrimTo { log, floor: floor.min(end_of(log)) }).collect()
+        });
+        self.settle(Change { at_ends: Some(at_ends), ..Change::default() }).await
     }
 
     /// Hands in a settlement or an admin change: goes before publishes, and also when the disk is full.

@@ -84,7 +84,7 @@ impl Api {
 impl Api {
     /// How long the first message that is not settled has been in the queue.
     async fn oldest_age(&self, queue: &Queue) -> Result<Option<prost_types::Duration>, Error> {
-        let oldest = queue.handle.peek(None, 1).await?.into_iter().next();
+        let oldest = queue.handle.peek(Vec::new(), 1).await?.into_iter().next();
         let since = oldest.and_then(|peeked| u64::try_from(peeked.delivery.publish_time_ms).ok());
         Ok(since.map(|since| duration(self.broker.clock.now_ms().saturating_sub(since))))
     }

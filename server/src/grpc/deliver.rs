@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use ferrymq_proto::server as pb;
+use ferrymq_proto::server::subscribe_request::Source;
 use tokio::sync::mpsc;
 
 use super::Api;
 use super::messaging::{GroupWish, lease, unsupported_with_queue};
-use super::outlet::{Broadcast, In, Out, Outlet, RESPONSES_MAX, Shape};
+use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, In, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
 use crate::catalogue::Queue;
-use crate::catalogue::settings::{Edge, duration, edge, millis, pattern, unsupported};
+use crate::catalogue::settings::{duration, millis, pattern, unsupported};
 use crate::error::Error;
+use crate::points::{self, Stop, point_of_log};
 use crate::queue::{LeaseMode, Window, Wish};
 
 fn range(field: &str, value: i64, default: i64, min: i64, max: i64) -> Result<i64, Error> {
@@ -24,7 +26,8 @@ fn range(field: &str, value: i64, default: i64, min: i64, max: i64) -> Result<i6
 fn shape(request: &pb::SubscribeRequest) -> Result<Shape, Error> {
     let bytes = range("max_response_bytes", request.max_response_bytes.into(), 4 << 20, 64 << 10, 256 << 20)?;
     let heartbeat = millis("heartbeat", request.heartbeat.as_ref(), 30_000, 1_000, 3_600_000)?;
-    Ok(Shape { response_bytes_max: bytes as usize, heartbeat: Duration::from_millis(heartbeat) })
+    let gather_bytes = if is_broadcast(request) { BROADCAST_RESPONSE_BYTES } else { RESPONSE_BYTES };
+    Ok(Shape { response_bytes_max: bytes as usize, gather_bytes, heartbeat: Duration::from_millis(heartbeat) })
 }
 
 fn window(request: &pb::SubscribeRequest) -> Result<Window, Error> {
@@ -34,7 +37,9 @@ fn window(request: &pb::SubscribeRequest) -> Result<Window, Error> {
 }
 
 fn refuse_unsupported(request: &pb::SubscribeRequest) -> Result<(), Error> {
-    unsupported(request.stop.is_some(), "stop")?;
+    if request.stop.is_some() && !is_broadcast(request) {
+        return Err(Error::invalid("stop", "only for a broadcast: a topic without group"));
+    }
     unsupported(!request.filter.is_empty(), "filter")?;
     unsupported(request.at_most_once, "at_most_once")?;
     unsupported(request.resume_within.is_some(), "resume_within")?;
@@ -58,7 +63,8 @@ impl Api {
     /// Opens a stream of deliveries.
     pub(super) async fn open(&self, request: pb::SubscribeRequest, peer: String) -> Result<In, Error> {
         refuse_unsupported(&request)?;
-        let (out, responses) = mpsc::channel(RESPONSES_MAX);
+        let waiting = if is_broadcast(&request) { 1 } else { RESPONSES_MAX };
+        let (out, responses) = mpsc::channel(waiting);
         match &request.source {
             None => return Err(Error::invalid("source", "exactly one of queue, topic must be set")),
             Some(pb::subscribe_request::Source::Queue(name)) => {
@@ -70,7 +76,7 @@ impl Api {
                 self.consume(&request, &queue, false, peer, out).await?;
             }
             Some(pb::subscribe_request::Source::Topic(topic)) if !request.group.is_empty() => {
-                edge("start", request.start.as_ref())?;
+                point_of_log("start", request.start.as_ref())?;
                 pattern("pattern", &request.pattern)?;
                 let wish = GroupWish {
                     topic,
@@ -82,7 +88,7 @@ impl Api {
                 let (queue, created) = self.group(wish).await?;
                 self.consume(&request, &queue, created, peer, out).await?;
             }
-            Some(pb::subscribe_request::Source::Topic(topic)) => self.broadcast(&request, topic, out)?,
+            Some(pb::subscribe_request::Source::Topic(topic)) => self.broadcast(&request, topic, out).await?,
         }
         Ok(responses)
     }
@@ -114,22 +120,27 @@ impl Api {
         Ok(())
     }
 
-    fn broadcast(&self, request: &pb::SubscribeRequest, topic: &str, out: Out) -> Result<(), Error> {
+    async fn broadcast(&self, request: &pb::SubscribeRequest, topic: &str, out: Out) -> Result<(), Error> {
         unsupported_with_group(request.create_if_missing, "create_if_missing")?;
         let shape = shape(request)?;
         window(request)?;
         let pattern = pattern("pattern", &request.pattern)?;
-        let start = edge("start", request.start.as_ref())?;
+        let start = point_of_log("start", request.start.as_ref())?;
         let gate = self.broker.topic(topic)?.gate.clone();
-        let log = gate.log();
+        let (log, now) = (gate.log(), self.broker.clock.now_ms());
+        let stop = Stop::resolve(&self.broker.store, request.stop.as_ref(), log)?;
         let end = self.broker.store.end(log);
-        let at = if start == Edge::Earliest { self.broker.store.first(log) } else { end };
-        let reader =
-            Broadcast { api: self.clone(), topic: topic.to_owned(), log, gate, at, caught_up_at: end, pattern };
+        let at = points::resolve(&self.broker.store, "start", &start, log, now).await?;
+        let topic = topic.to_owned();
+        let reader = Broadcast { api: self.clone(), topic, log, gate, at, stop, caught_up_at: end, pattern };
         let stream = Outlet { out, shape, broker: self.broker.clone() };
         tokio::spawn(stream.run_broadcast(reader));
         Ok(())
     }
+}
+
+fn is_broadcast(request: &pb::SubscribeRequest) -> bool {
+    request.group.is_empty() && matches!(request.source, Some(Source::Topic(_)))
 }
 
 fn unsupported_with_group(set: bool, field: &str) -> Result<(), Error> {

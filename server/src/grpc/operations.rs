@@ -7,16 +7,15 @@ use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::queue::MessageState;
 use ferrymq_core::{LogId, Offset};
-use ferrymq_engine::store::Op;
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use crate::catalogue::settings::{Edge, edge, non_negative, unsupported};
-use crate::committer::Change;
+use crate::catalogue::settings::{non_negative, unsupported};
 use crate::error::Error;
+use crate::points::{self, Point, point_of_log};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -28,9 +27,6 @@ fn check_peek(request: &pb::PeekRequest) -> Result<usize, Error> {
     unsupported(!request.states.is_empty(), "states")?;
     unsupported(!request.page_token.is_empty(), "page_token")?;
     non_negative("max_payload_bytes", request.max_payload_bytes.into())?;
-    if request.start.is_some() && edge("start", request.start.as_ref())? == Edge::Latest {
-        return Err(Error::not_supported("start.edge"));
-    }
     match request.page_size {
         0 => Ok(10),
         1..=1_000 => Ok(request.page_size as usize),
@@ -79,9 +75,14 @@ fn page(found: Vec<(RawDelivery, MessageState)>, max_payload: usize, kept: bool)
 }
 
 impl Api {
-    async fn peek_topic(&self, name: &str, max: usize) -> Result<Vec<(RawDelivery, MessageState)>, Error> {
+    async fn peek_topic(
+        &self,
+        name: &str,
+        start: &Point,
+        max: usize,
+    ) -> Result<Vec<(RawDelivery, MessageState)>, Error> {
         let log = self.broker.topic(name)?.log();
-        let mut at = self.broker.store.first(log);
+        let mut at = points::resolve(&self.broker.store, "start", start, log, self.broker.clock.now_ms()).await?;
         let mut found = Vec::new();
         while found.len() < max && at < self.broker.store.end(log) {
             for (delivery, _) in self.read_log(name, log, &mut at).await? {
@@ -128,6 +129,7 @@ impl Api {
     async fn purge_topic(&self, name: &str) -> Result<i64, Error> {
         let topic = self.broker.topic(name)?;
         let (log, store) = (topic.log(), self.broker.store.clone());
+        let look = self.broker.committer.pins().look();
         let catalogue = self.broker.catalogue();
         let needed = catalogue
             .bindings
@@ -141,10 +143,7 @@ impl Api {
             .min()
             .unwrap_or(Offset::MAX);
         let before = store.first(log);
-        let at_ends =
-            Box::new(move |end: &mut dyn FnMut(LogId) -> Offset| vec![Op::TrimTo { log, floor: end(log).min(needed) }]);
-        let change = Change { at_ends: Some(at_ends), ..Change::default() };
-        self.broker.committer.settle(change).await?.wait().await?;
+        self.broker.committer.trim(look, vec![(log, needed)]).await?.wait().await?;
         Ok((self.broker.store.first(log) - before) as i64)
     }
 
@@ -175,15 +174,23 @@ impl pb::operations_service_server::OperationsService for Api {
     async fn peek(&self, request: Request<pb::PeekRequest>) -> Answer<pb::PeekResponse> {
         let request = request.into_inner();
         let max = check_peek(&request)?;
+        let start = match &request.start {
+            None => Point::Earliest,
+            given => point_of_log("start", given.as_ref())?,
+        };
         let cut = request.max_payload_bytes as usize;
         match &request.source {
             Some(pb::peek_request::Source::Queue(name)) => {
-                let found = self.broker.queue(name)?.handle.peek(None, max).await?;
+                let queue = self.broker.queue(name)?;
+                let logs = self.broker.catalogue().logs_of(&queue);
+                let now = self.broker.clock.now_ms();
+                let from = points::starts(&self.broker.store, "start", &start, &logs, now).await?;
+                let found = queue.handle.peek(from, max).await?;
                 let found = found.into_iter().map(|peeked| (peeked.delivery, peeked.state)).collect();
                 Ok(Response::new(page(found, cut, false)))
             }
             Some(pb::peek_request::Source::Topic(name)) => {
-                Ok(Response::new(page(self.peek_topic(name, max).await?, cut, true)))
+                Ok(Response::new(page(self.peek_topic(name, &start, max).await?, cut, true)))
             }
             None => Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
         }

@@ -14,6 +14,7 @@ use super::Api;
 use crate::broker::Broker;
 use crate::committer::Gate;
 use crate::error::Error;
+use crate::points::Stop;
 use crate::queue::{Event, NackMode, Settlement, Subscription};
 
 pub(super) type Out = mpsc::Sender<Result<pb::SubscribeResponse, Status>>;
@@ -22,7 +23,9 @@ pub(super) type In = mpsc::Receiver<Result<pb::SubscribeResponse, Status>>;
 /// Responses that wait for a stream; gRPC's own flow control holds behind them.
 pub(super) const RESPONSES_MAX: usize = 4;
 /// Deliveries are gathered into responses of about so many bytes.
-const RESPONSE_BYTES: usize = 256 << 10;
+pub(super) const RESPONSE_BYTES: usize = 256 << 10;
+/// The same for broadcasts: hundreds of them may not be read, and each holds a few responses.
+pub(super) const BROADCAST_RESPONSE_BYTES: usize = 64 << 10;
 /// What a response has beyond its deliveries, at most.
 const RESPONSE_EXTRA: usize = 64;
 
@@ -37,6 +40,8 @@ fn size(delivery: &RawDelivery) -> usize {
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) response_bytes_max: usize,
+    /// Deliveries are gathered up to about so many bytes.
+    pub(super) gather_bytes: usize,
     pub(super) heartbeat: Duration,
 }
 
@@ -47,8 +52,27 @@ pub(super) struct Broadcast {
     pub(super) log: ferrymq_core::LogId,
     pub(super) gate: Arc<Gate>,
     pub(super) at: u64,
+    pub(super) stop: Stop,
     pub(super) caught_up_at: u64,
     pub(super) pattern: ferrymq_core::pattern::Pattern,
+}
+
+impl Broadcast {
+    /// What of `read` stands before the end.
+    fn until_stop(&mut self, mut read: Vec<(RawDelivery, u64)>) -> Vec<(RawDelivery, u64)> {
+        let stop = self.stop;
+        if let Some(index) = read.iter().position(|(d, offset)| stop.is_before(*offset, d.publish_time_ms)) {
+            self.stop = Stop::Before(read[index].1);
+            read.truncate(index);
+        }
+        read
+    }
+
+    /// True if its end is reached.
+    fn is_over(&self, broker: &Broker) -> bool {
+        let now = broker.clock.now_ms();
+        self.stop.is_reached(self.at, self.at >= broker.store.end(self.log), now)
+    }
 }
 
 /// Counts a consumer while its stream lives.
@@ -172,7 +196,9 @@ impl Outlet {
             if len + RESPONSE_EXTRA > self.shape.response_bytes_max {
                 return Err(Unsent::TooLarge(Box::new(delivery)));
             }
-            if bytes + len > self.shape.response_bytes_max.min(RESPONSE_BYTES) && !response.deliveries.is_empty() {
+            if bytes + len > self.shape.response_bytes_max.min(self.shape.gather_bytes)
+                && !response.deliveries.is_empty()
+            {
                 self.out.send(Ok(std::mem::take(&mut response))).await.map_err(|_| Unsent::Gone)?;
                 bytes = RESPONSE_EXTRA;
             }
@@ -211,12 +237,17 @@ impl Outlet {
                     return;
                 }
             }
+            if reader.is_over(&self.broker) {
+                return;
+            }
             if reader.gate.has_ended() && reader.at >= self.broker.store.end(reader.log) {
                 let _ = self.out.send(Err(reader.gate.gone().into())).await;
                 return;
             }
+            let wait = reader.stop.wait(self.broker.clock.now_ms());
             tokio::select! {
                 () = notify.notified() => {}
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 () = self.out.closed() => return,
                 () = crate::edge::stopped(&mut draining) => {
                     let _ = self.out.send(Err(Error::draining().into())).await;
@@ -233,10 +264,11 @@ impl Outlet {
 
     /// Sends all that the log has; paced by the reader.
     async fn read_on(&self, reader: &mut Broadcast) -> Result<(), Error> {
-        while reader.at < self.broker.store.end(reader.log) {
+        while reader.at < self.broker.store.end(reader.log) && !reader.is_over(&self.broker) {
             reader.at = reader.at.max(self.broker.store.first(reader.log));
             let read = reader.api.read_log(&reader.topic, reader.log, &mut reader.at).await?;
-            let matching: Vec<RawDelivery> = read
+            let matching: Vec<RawDelivery> = reader
+                .until_stop(read)
                 .into_iter()
                 .map(|(delivery, _)| delivery)
                 .filter(|d| reader.pattern.is_all() || reader.pattern.matches(message::routing_key(&d.message)))

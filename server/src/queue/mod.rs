@@ -140,7 +140,7 @@ pub(crate) enum Message {
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
     Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
     Purge(Reply<u64>),
-    Peek { from: Option<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
+    Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
     Drain(oneshot::Sender<()>),
     Stop,
@@ -196,8 +196,8 @@ impl QueueHandle {
         self.ask(Message::Purge).await
     }
 
-    /// Shows messages without taking them.
-    pub async fn peek(&self, from: Option<(LogId, Offset)>, max: usize) -> Result<Vec<Peeked>, Error> {
+    /// Shows messages without taking them, of each log from where `from` says or else from the oldest.
+    pub async fn peek(&self, from: Vec<(LogId, Offset)>, max: usize) -> Result<Vec<Peeked>, Error> {
         self.ask(|reply| Message::Peek { from, max, reply }).await
     }
 

@@ -11,20 +11,16 @@ use super::task::Task;
 use crate::error::Error;
 
 impl Task {
-    pub(super) async fn peek(&mut self, from: Option<(LogId, Offset)>, max: usize) -> Result<Vec<Peeked>, Error> {
+    pub(super) async fn peek(&mut self, from: &[(LogId, Offset)], max: usize) -> Result<Vec<Peeked>, Error> {
         let logs: Vec<LogId> = self.feeds.keys().copied().collect();
         let mut found: Vec<(CommitNo, LogId, Offset, Peeked)> = Vec::new();
         for log in logs {
             let floor = self.machine.cursor(log).map_or(0, Cursor::floor);
-            let start = from.filter(|(of, _)| *of == log).map_or(floor, |(_, offset)| offset.max(floor));
+            let start = from.iter().find(|(of, _)| *of == log).map_or(floor, |(_, offset)| floor.max(*offset));
             self.peek_log(log, start, max, &mut found).await?;
         }
         found.sort_by_key(|(commit, log, offset, _)| (*commit, *log, *offset));
-        let after = |(log, offset): (LogId, Offset)| {
-            found.iter().position(|(_, of, at, _)| (*of, *at) >= (log, offset) && *of == log)
-        };
-        let skip = from.and_then(after).unwrap_or(0);
-        Ok(found.into_iter().skip(skip).take(max).map(|(.., peeked)| peeked).collect())
+        Ok(found.into_iter().take(max).map(|(.., peeked)| peeked).collect())
     }
 
     async fn peek_log(

@@ -200,7 +200,7 @@ impl Task {
             }
             Message::Purge(reply) => self.purge(reply).await,
             Message::Peek { from, max, reply } => {
-                let answer = self.peek(from, max).await;
+                let answer = self.peek(&from, max).await;
                 let _ = reply.send(answer);
             }
             Message::Stats(reply) => drop(reply.send(Ok(self.stats()))),

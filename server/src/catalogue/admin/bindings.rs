@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferrymq_core::LogId;
+use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_engine::store::Op;
 use ferrymq_proto::server as pb;
 use prost::Message as _;
@@ -10,14 +10,34 @@ use tokio::sync::oneshot;
 
 use super::{Task, differing, end_log, put};
 use crate::catalogue::record::{BindingRecord, QueueRecord, binding_key, queue_key};
-use crate::catalogue::settings::{self, Edge};
+use crate::catalogue::settings;
 use crate::committer::{Change, Gate, Passage};
 use crate::error::Error;
+use crate::points::{self, Point};
 
 /// A binding that has been checked; where it begins is known when its commit is sealed.
 pub(super) struct NewBinding {
     record: BindingRecord,
-    start: Edge,
+    start: Point,
+    /// Where the start stands in the request.
+    field: String,
+    /// Where a start in time is; none: that time has not come yet.
+    by_time: Option<Offset>,
+    /// Below it the queue may have read the log already, by its other bindings.
+    read_to: Offset,
+}
+
+impl NewBinding {
+    /// With the offset that it begins at, in a log that holds [first, end).
+    fn begin(&self, first: Offset, end: Offset) -> Result<BindingRecord, Error> {
+        let from = points::offset_of(&self.field, &self.start, self.record.log_id(), (first, end), self.by_time)?;
+        if from < self.read_to {
+            let rule = "the queue reads this topic already, so a further binding cannot begin before what it has read: \
+                        use LATEST (and Seek, to replay), or a queue of its own";
+            return Err(Error::invalid(&self.field, rule));
+        }
+        Ok(BindingRecord { from, ..self.record.clone() })
+    }
 }
 
 impl Task {
@@ -32,8 +52,11 @@ impl Task {
             return Ok((there.settings.clone(), false));
         }
         Self::check_count(self.catalogue.bindings.len(), "bindings")?;
-        let binding = self.new_binding(given, &queue.record, "binding")?;
+        let mut binding = self.new_binding(given, &queue.record, "binding")?;
         let fed = (binding.record.queue, binding.record.log_id());
+        if self.has_read(fed) {
+            binding.read_to = self.store.end(fed.1);
+        }
         self.hold(&[fed]);
         let made = self.commit_bindings(vec![binding], None).await;
         self.keep_bindings(&[fed], made.as_deref().unwrap_or_default());
@@ -121,7 +144,8 @@ impl Task {
         }
         settings::unsupported(!given.filter.is_empty(), &format!("{field}.filter"))?;
         settings::pattern(&format!("{field}.pattern"), &given.pattern)?;
-        let start = settings::edge(&format!("{field}.start"), given.start.as_ref())?;
+        let field = format!("{field}.start");
+        let start = points::point_of_log(&field, given.start.as_ref())?;
         let log = self.catalogue.topic(&given.topic)?.record.log;
         let mut settings = pb::Binding { start: None, ..given };
         if settings.name.is_empty() {
@@ -131,37 +155,46 @@ impl Task {
         }
         settings.create_time = Some(std::time::SystemTime::now().into());
         let record = BindingRecord { settings, id: self.take_id(), queue: queue.id, log, from: 0, to: None };
-        Ok(NewBinding { record, start })
+        Ok(NewBinding { record, start, field, by_time: None, read_to: 0 })
     }
 
     /// Commits bindings, and the queue they lead to if it is new, at the ends their topics then have.
     pub(super) async fn commit_bindings(
         &mut self,
-        bindings: Vec<NewBinding>,
+        mut bindings: Vec<NewBinding>,
         queue: Option<&QueueRecord>,
     ) -> Result<Vec<BindingRecord>, Error> {
+        let _pin = self.committer.pins().pin(bindings.iter().map(|binding| binding.record.log_id()).collect());
+        for binding in &mut bindings {
+            let (log, now) = (binding.record.log_id(), self.clock.now_ms());
+            binding.by_time = points::look_up(&self.store, &binding.start, log, now).await;
+        }
         let mut ops = vec![self.next_op()];
         ops.extend(queue.map(|queue| put(queue_key(&queue.settings.name), queue.encode_to_vec().into())));
         let store = self.store.clone();
         let (tell, told) = oneshot::channel();
         let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
-            let made: Vec<BindingRecord> = bindings
-                .into_iter()
-                .map(|NewBinding { mut record, start }| {
-                    record.from = match start {
-                        Edge::Earliest => store.first(record.log_id()),
-                        Edge::Latest => end_of(record.log_id()),
-                    };
-                    record
-                })
-                .collect();
-            ops.extend(made.iter().map(binding_op));
+            let begin = |binding: NewBinding| {
+                let log = binding.record.log_id();
+                binding.begin(store.first(log), end_of(log))
+            };
+            let made: Result<Vec<BindingRecord>, Error> = bindings.into_iter().map(begin).collect();
+            match &made {
+                Ok(made) => ops.extend(made.iter().map(binding_op)),
+                Err(_) => ops.clear(),
+            }
             let _ = tell.send(made);
             ops
         });
         let change = Change { at_ends: Some(at_ends), ..Change::default() };
         self.committer.settle(change).await?.wait().await?;
-        Ok(told.await.unwrap_or_default())
+        told.await.unwrap_or_else(|_| Err(Error::writes_stopped()))
+    }
+
+    /// True if what stands in the log may have been read for the queue: it has, or had, a binding to it.
+    fn has_read(&self, (queue, log): (u64, LogId)) -> bool {
+        let has_cursor = || self.store.cursors(QueueId(queue)).iter().any(|(of, _)| *of == log);
+        self.catalogue.bindings_to(queue).iter().any(|binding| binding.log_id() == log) || has_cursor()
     }
 
     /// Before bindings change: their queues read no further until they are told.

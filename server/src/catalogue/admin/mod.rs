@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::record::{BindingRecord, NEXT_KEY, QueueRecord};
 use super::{Catalogue, Queue};
+use crate::clock::Clock;
 use crate::committer::{Change, Committer};
 use crate::error::Error;
 use crate::queue::QueueHandle;
@@ -82,10 +83,11 @@ impl Admin {
         picture: Arc<ArcSwap<Catalogue>>,
         catalogue: Catalogue,
         start_queue: StartQueue,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let (commands, receiver) = mpsc::channel(256);
         picture.store(Arc::new(catalogue.clone()));
-        tokio::spawn(Task { store, committer, picture, catalogue, start_queue }.run(receiver));
+        tokio::spawn(Task { store, committer, picture, catalogue, start_queue, clock }.run(receiver));
         Self { commands }
     }
 
@@ -115,6 +117,7 @@ struct Task {
     picture: Arc<ArcSwap<Catalogue>>,
     catalogue: Catalogue,
     start_queue: StartQueue,
+    clock: Arc<dyn Clock>,
 }
 
 impl Task {
