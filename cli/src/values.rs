@@ -39,6 +39,14 @@ pub fn point(text: &str) -> Result<LogPoint, String> {
     Ok(LogPoint { at: Some(at) })
 }
 
+/// The same, or `snapshot:NAME`.
+pub fn point_or_snapshot(text: &str) -> Result<LogPoint, String> {
+    match text.strip_prefix("snapshot:") {
+        Some(name) => Ok(LogPoint { at: Some(At::Snapshot(name.to_owned())) }),
+        None => point(text),
+    }
+}
+
 fn position(text: &str) -> Option<Position> {
     let (log, offset) = text.split_once(':')?;
     Some(Position { log: log.parse().ok()?, offset: offset.parse().ok()? })

@@ -1,6 +1,6 @@
 //! Ack ids: opaque to clients, and all that the broker needs to find a delivery again.
 //!
-//! A token names partition, epoch, queue, log, offset and delivery, under a MAC whose key is kept in the store, so that
+//! A token names partition, epoch, queue, log, offset, delivery and the cursor's generation, under a MAC whose key is kept in the store, so that
 //! ids survive restarts and cannot be made up. The MAC is SipHash-2-4 with a secret 128-bit key (Aumasson, Bernstein,
 //! 2012): 64 bits are enough where each guess costs a call.
 
@@ -31,6 +31,8 @@ pub struct AckId {
     pub offset: u64,
     /// The delivery's number within its epoch.
     pub delivery: u64,
+    /// Which seek it was made after; left out of the token while it is 0.
+    pub generation: u64,
 }
 
 /// Seals and opens ack ids.
@@ -52,6 +54,9 @@ impl AckIds {
         for number in [id.partition, id.epoch, id.queue, id.log.0, id.offset, id.delivery] {
             encode_varint(number, out);
         }
+        if id.generation > 0 {
+            encode_varint(id.generation, out);
+        }
         let mac = self.mac(out);
         out.put_u64_le(mac);
         out.split().freeze()
@@ -66,14 +71,18 @@ impl AckIds {
         }
         let mut rest = body.get(1..)?;
         let mut number = || decode_varint(&mut rest).ok();
-        let id = AckId {
+        let mut id = AckId {
             partition: number()?,
             epoch: number()?,
             queue: number()?,
             log: LogId(number()?),
             offset: number()?,
             delivery: number()?,
+            generation: 0,
         };
+        if !rest.is_empty() {
+            id.generation = decode_varint(&mut rest).ok()?;
+        }
         rest.is_empty().then_some(id)
     }
 
@@ -89,7 +98,7 @@ mod tests {
     use super::*;
 
     fn id() -> AckId {
-        AckId { partition: 0, epoch: 3, queue: 7, log: LogId(12), offset: 1 << 40, delivery: 99 }
+        AckId { partition: 0, epoch: 3, queue: 7, log: LogId(12), offset: 1 << 40, delivery: 99, generation: 0 }
     }
 
     #[test]
@@ -98,6 +107,8 @@ mod tests {
         let sealed = ids.seal(&id(), &mut BytesMut::new());
         assert_eq!(ids.open(&sealed), Some(id()));
         assert!(sealed.len() <= 24, "{} bytes", sealed.len());
+        let sought = AckId { generation: 300, ..id() };
+        assert_eq!(ids.open(&ids.seal(&sought, &mut BytesMut::new())), Some(sought));
     }
 
     #[test]

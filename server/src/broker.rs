@@ -207,7 +207,7 @@ impl Broker {
             let delivery = if id.epoch == self.identity.epoch { id.delivery } else { 0 };
             let (indices, held) = by_queue.entry(id.queue).or_default();
             indices.push(index);
-            held.push(Held { log: id.log, offset: id.offset, delivery });
+            held.push(Held { log: id.log, offset: id.offset, delivery, generation: id.generation });
         }
         let catalogue = self.catalogue();
         let parts = by_queue.into_iter().map(|(queue, (indices, held))| {

@@ -13,6 +13,7 @@ pub mod committer;
 pub mod config;
 pub mod edge;
 pub mod error;
+pub mod features;
 pub mod grpc;
 pub mod identity;
 pub mod points;

@@ -55,7 +55,7 @@ pub enum Command {
   ferrymq topic list"
     )]
     Topic(TopicCommand),
-    /// Make, show, list and delete queues: messages that wait for consumers.
+    /// Make, show, list, delete and move queues: messages that wait for consumers.
     #[command(
         subcommand,
         after_help = "Examples:

@@ -68,6 +68,24 @@ pub enum QueueCommand {
   ferrymq queue delete billing
   ferrymq queue delete billing --force")]
     Delete(Deletion),
+    /// Move its progress: back, to get messages again as far as they are kept, or forward, to skip them. What consumers
+    /// hold is theirs no more.
+    #[command(after_help = "Examples:
+  ferrymq queue seek billing --to -1h
+  ferrymq queue seek orders/billing --to earliest --topic orders
+  ferrymq queue seek billing --to 2026-11-20T12:00:00Z
+  ferrymq queue seek billing --to snapshot:before-upgrade")]
+    Seek {
+        /// Its name.
+        name: String,
+        /// Where to: `earliest`, `latest`, a time ago like -1h, a time like 2026-11-20T12:00:00Z, a position LOG:OFFSET, or
+        /// snapshot:NAME.
+        #[arg(long, value_parser = values::point_or_snapshot, allow_hyphen_values = true)]
+        to: LogPoint,
+        /// Only what comes from this topic.
+        #[arg(long, default_value = "")]
+        topic: String,
+    },
 }
 
 /// Settings of a queue.

@@ -1,7 +1,7 @@
 //! `ferrymq queue`.
 
 use ferrymq_client::v1::dead_letter_policy::Target;
-use ferrymq_client::v1::{Binding, DeadLetterPolicy, Queue, ResourceView, RetryPolicy};
+use ferrymq_client::v1::{Binding, DeadLetterPolicy, LogPoint, Queue, ResourceView, RetryPolicy, SeekRequest};
 
 use super::Context;
 use crate::args::{QueueArgs, QueueCommand};
@@ -23,7 +23,18 @@ pub async fn run(command: QueueCommand, context: &Context) -> Result<(), Failure
             output::note(&format!("queue `{}` deleted with {dropped} messages", which.name));
             Ok(())
         }
+        QueueCommand::Seek { name, to, topic } => seek(name, to, topic, context).await,
     }
+}
+
+async fn seek(queue: String, to: LogPoint, topic: String, context: &Context) -> Result<(), Failure> {
+    let response = context.client.seek(SeekRequest { queue: queue.clone(), to: Some(to), topic }).await?;
+    if context.json {
+        return Ok(output::value(&json::of("SeekResponse", &response), true)?);
+    }
+    let short = if response.trimmed { "; some of what was asked for is kept no more" } else { "" };
+    output::note(&format!("queue `{queue}` moved: {} messages to deliver{short}", response.ready));
+    Ok(())
 }
 
 async fn create(args: QueueArgs, context: &Context) -> Result<(), Failure> {

@@ -4,7 +4,8 @@ use ferrymq_proto::v1::{
     Binding, CreateBindingRequest, CreateBindingResponse, CreateQueueRequest, CreateQueueResponse, CreateTopicRequest,
     CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest, DeleteQueueResponse, DeleteTopicRequest,
     GetBindingRequest, GetQueueRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest,
-    ListQueuesRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, Topic,
+    ListQueuesRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, SeekRequest,
+    SeekResponse, Topic,
 };
 
 use crate::{Client, Error};
@@ -148,6 +149,11 @@ impl Client {
     /// Drops what waits in a queue, or what a topic keeps; how many messages that were.
     pub async fn purge(&self, request: PurgeRequest) -> Result<i64, Error> {
         Ok(self.operations().purge(request).await?.into_inner().messages)
+    }
+
+    /// Moves a queue's progress, back (replay) or forward (skip).
+    pub async fn seek(&self, request: SeekRequest) -> Result<SeekResponse, Error> {
+        Ok(self.operations().seek(request).await?.into_inner())
     }
 
     /// Numbers of the broker, and of the topics and queues that are named.

@@ -10,6 +10,8 @@ use crate::ranges::RangeSet;
 use crate::settle::{Progress, Retry};
 
 const VERSION: u8 = 1;
+/// The same with a generation behind it: of a cursor that was moved.
+const VERSION_MOVED: u8 = 2;
 
 /// Progress: all below `floor` is settled, and what lies above it is here. Changed by [`Progress`] records alone, so that it
 /// can be made anew from them.
@@ -19,6 +21,7 @@ pub struct Cursor {
     settled: RangeSet,
     sent: Offset,
     retries: BTreeMap<Offset, Retry>,
+    generation: u64,
 }
 
 impl Cursor {
@@ -38,6 +41,17 @@ impl Cursor {
     #[must_use]
     pub fn sent(&self) -> Offset {
         self.sent
+    }
+
+    /// How often it was moved by a seek.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The settled ranges above the floor, in order.
+    pub fn settled_ranges(&self) -> impl Iterator<Item = (Offset, Offset)> + '_ {
+        self.settled.iter()
     }
 
     /// How a message that was given back stands.
@@ -69,6 +83,9 @@ impl Cursor {
             }
             Progress::Sent { .. } if cfg!(feature = "planted-sent-forgotten") => {}
             Progress::Sent { upto } => self.sent = upto.max(self.floor),
+            Progress::Anew { floor, sent, generation } => {
+                *self = Self { floor, sent: sent.max(floor), generation, ..Self::default() };
+            }
         }
     }
 
@@ -95,10 +112,10 @@ impl Cursor {
         }
     }
 
-    /// As a page: version, floor, sent, the settled ranges as gap and length, the retries.
+    /// As a page: version, floor, sent, the settled ranges as gap and length, the retries, and the generation if it is not 0.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let mut out = vec![VERSION];
+        let mut out = vec![if self.generation == 0 { VERSION } else { VERSION_MOVED }];
         for number in [self.floor, self.sent, self.settled.len() as u64] {
             codec::put_varint(&mut out, number);
         }
@@ -114,6 +131,9 @@ impl Cursor {
                 codec::put_varint(&mut out, number);
             }
         }
+        if self.generation > 0 {
+            codec::put_varint(&mut out, self.generation);
+        }
         codec::freeze(out)
     }
 
@@ -124,7 +144,8 @@ impl Cursor {
     pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         const BEYOND: Malformed = Malformed("a cursor is beyond 64 bits");
         let mut input = bytes;
-        if codec::take(&mut input, 1)? != [VERSION] {
+        let version = codec::take(&mut input, 1)?[0];
+        if version != VERSION && version != VERSION_MOVED {
             return Err(Malformed("the cursor is of an unknown version"));
         }
         let mut number = || codec::take_varint(&mut input);
@@ -140,6 +161,9 @@ impl Cursor {
             let narrow = |value: u64| u32::try_from(value).map_err(|_| BEYOND);
             let retry = Retry { attempts: narrow(number()?)?, failures: narrow(number()?)?, not_before_ms: number()? };
             cursor.retries.insert(offset, retry);
+        }
+        if version == VERSION_MOVED {
+            cursor.generation = number()?;
         }
         if input.is_empty() { Ok(cursor) } else { Err(Malformed("there is more than a cursor")) }
     }
@@ -158,6 +182,11 @@ mod tests {
                 state: Retry { attempts, failures: attempts - 1, not_before_ms: 5 }
             }),
             (0u64..40).prop_map(|upto| Progress::Sent { upto }),
+            (0u64..40, 0u64..40, 1u64..4).prop_map(|(floor, sent, generation)| Progress::Anew {
+                floor,
+                sent,
+                generation
+            }),
         ];
         prop::collection::vec(step, 0..40)
     }
@@ -179,7 +208,7 @@ mod tests {
 
         #[test]
         fn never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            if let Some(first) = bytes.first_mut() { *first = VERSION; }
+            if let Some(first) = bytes.first_mut() { *first = 1 + *first % 2; }
             let _ = Cursor::decode(&bytes);
         }
     }

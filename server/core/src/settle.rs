@@ -43,6 +43,15 @@ pub enum Progress {
         /// The bound.
         upto: Offset,
     },
+    /// The cursor was moved: it starts anew, and all that was known above its floor is forgotten.
+    Anew {
+        /// All below is settled.
+        floor: Offset,
+        /// The bound of what may have been sent, as it stays.
+        sent: Offset,
+        /// How often it was moved.
+        generation: u64,
+    },
 }
 
 /// How a message that was given back stands.
@@ -80,6 +89,7 @@ fn put_progress(out: &mut Vec<u8>, change: &Progress) {
             put(2, &[offset, state.attempts.into(), state.failures.into(), state.not_before_ms]);
         }
         Progress::Sent { upto } => put(3, &[upto]),
+        Progress::Anew { floor, sent, generation } => put(4, &[floor, sent, generation]),
     }
 }
 
@@ -117,6 +127,7 @@ fn take_progress(input: &mut &[u8]) -> Result<Progress, Malformed> {
             Ok(Progress::Retry { offset, state })
         }
         3 => Ok(Progress::Sent { upto: number()? }),
+        4 => Ok(Progress::Anew { floor: number()?, sent: number()?, generation: number()? }),
         _ => Err(Malformed("a settlement is of an unknown kind")),
     }
 }
@@ -137,6 +148,11 @@ mod tests {
                 }
             ),
             any::<u64>().prop_map(|upto| Progress::Sent { upto }),
+            (any::<u64>(), any::<u64>(), any::<u64>()).prop_map(|(floor, sent, generation)| Progress::Anew {
+                floor,
+                sent,
+                generation
+            }),
         ]
     }
 

@@ -94,7 +94,7 @@ impl pb::messaging_service_server::MessagingService for Api {
         Ok(Response::new(pb::GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").into(),
             broker_id: self.broker.identity.broker_id.clone(),
-            features: Vec::new(),
+            features: crate::features::FEATURES.iter().map(|&name| name.to_owned()).collect(),
             max_message_bytes: limits.message_bytes_max as i64,
             max_request_bytes: limits.request_bytes_max as i64,
             max_batch_items: limits.batch_items_max as i32,

@@ -6,6 +6,7 @@ mod messaging;
 mod operations;
 mod outlet;
 mod publish;
+mod seek;
 mod status;
 
 use std::sync::Arc;

@@ -206,6 +206,10 @@ impl pb::operations_service_server::OperationsService for Api {
         Ok(Response::new(pb::PurgeResponse { messages }))
     }
 
+    async fn seek(&self, request: Request<pb::SeekRequest>) -> Answer<pb::SeekResponse> {
+        Ok(Response::new(self.seek_queue(&request.into_inner()).await?))
+    }
+
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Answer<pb::GetStatsResponse> {
         let request = request.into_inner();
         let mut topics = HashMap::new();

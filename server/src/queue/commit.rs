@@ -36,6 +36,7 @@ impl Task {
                     (ticket, result)
                 }));
             } else {
+                self.giving.insert(ticket);
                 let giving = self.give_up(outbox).await;
                 self.committing.push(Box::pin(async move { (ticket, giving.await) }));
             }
@@ -83,6 +84,7 @@ impl Task {
 
     pub(super) fn committed(&mut self, ticket: Ticket, result: Result<(), Error>) {
         self.in_flight.remove(&ticket);
+        self.giving.remove(&ticket);
         match &result {
             Ok(()) => self.machine.committed(ticket, self.shared.clock.now_ms()),
             Err(error) => {

@@ -77,6 +77,7 @@ impl Task {
                 log: assignment.log,
                 offset: assignment.offset,
                 delivery: assignment.delivery,
+                generation: self.machine.generation(assignment.log),
             };
             let mut delivery = self.delivery(assignment.log, assignment.offset, &batch, index)?;
             delivery.ack_id = self.shared.ack_ids.seal(&id, &mut ids);

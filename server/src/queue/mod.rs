@@ -5,6 +5,7 @@ mod deliver;
 mod feed;
 mod holds;
 mod peek;
+mod seek;
 mod task;
 
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use ferrymq_proto::raw::RawDelivery;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogue::record::BindingRecord;
+use crate::committer::Pin;
 use crate::error::Error;
 
 pub use ferrymq_core::queue::{End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
+pub use seek::{Target, To};
 pub(crate) use task::{Shared, start};
 
 /// Most messages that wait in a queue task's mailbox.
@@ -32,6 +35,8 @@ pub struct Held {
     pub offset: Offset,
     /// The delivery; 0 if it was made before the broker's last start, so that its lease is gone.
     pub delivery: u64,
+    /// Which seek of its log the delivery was made after.
+    pub generation: u64,
 }
 
 /// What is done to deliveries.
@@ -140,6 +145,7 @@ pub(crate) enum Message {
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
     Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
     Purge(Reply<u64>),
+    Seek(seek::Seeking),
     Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
     Drain(oneshot::Sender<()>),
@@ -194,6 +200,12 @@ impl QueueHandle {
     /// Drops all that waits; how many that were.
     pub async fn purge(&self) -> Result<u64, Error> {
         self.ask(Message::Purge).await
+    }
+
+    /// Moves the progress over logs, and answers once that is on disk: how many messages are ready then. Until then `pin`
+    /// keeps what it needs.
+    pub async fn seek(&self, targets: Vec<Target>, pin: Pin) -> Result<i64, Error> {
+        self.ask(|reply| Message::Seek(seek::Seeking { targets, pin, reply })).await
     }
 
     /// Shows messages without taking them, of each log from where `from` says or else from the oldest.

@@ -17,6 +17,7 @@ use super::commit::Answer;
 use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
 use super::holds::Holds;
+use super::seek::Seeking;
 use super::{Event, Held, MAILBOX, Message, QueueHandle, Reply, Settlement, Subscription};
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
@@ -56,6 +57,10 @@ pub(super) struct Task {
     pub(super) pulls: VecDeque<PullWaiting>,
     pub(super) committing: FuturesUnordered<BoxFuture<'static, (Ticket, Result<(), Error>)>>,
     pub(super) in_flight: BTreeSet<Ticket>,
+    /// Of those, the ones that write dead letters.
+    pub(super) giving: BTreeSet<Ticket>,
+    /// Seeks that wait until none of these is left.
+    pub(super) seeking: VecDeque<Seeking>,
     pub(super) answers: Vec<(Ticket, Answer)>,
     pub(super) notify: Arc<Notify>,
     pub(super) holds: Arc<Holds>,
@@ -87,6 +92,8 @@ pub(crate) fn start(
         pulls: VecDeque::new(),
         committing: FuturesUnordered::new(),
         in_flight: BTreeSet::new(),
+        giving: BTreeSet::new(),
+        seeking: VecDeque::new(),
         answers: Vec::new(),
         notify: Arc::new(Notify::new()),
         holds: Arc::default(),
@@ -149,7 +156,8 @@ impl Task {
         if self.shared.committer.is_stopped() {
             self.fail(&Error::writes_stopped());
         }
-        if self.failed.is_none() {
+        self.seek_when_quiet().await;
+        if self.failed.is_none() && self.seeking.is_empty() {
             if let Err(error) = self.fill().await {
                 tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
                 self.fail(&error);
@@ -199,6 +207,7 @@ impl Task {
                 self.holds.let_go(rules);
             }
             Message::Purge(reply) => self.purge(reply).await,
+            Message::Seek(seeking) => self.seeking.push_back(seeking),
             Message::Peek { from, max, reply } => {
                 let answer = self.peek(&from, max).await;
                 let _ = reply.send(answer);
@@ -267,17 +276,7 @@ impl Task {
             return;
         }
         self.machine.tick(now);
-        let each = held.iter().copied();
-        let machine = &mut self.machine;
-        let statuses: Vec<SettleStatus> = match settlement {
-            Settlement::Ack => machine.ack_all(each.map(|held| (held.log, held.offset))),
-            Settlement::Nack { mode, delay_ms, reason } => {
-                each.map(|h| machine.nack((h.log, h.offset), h.delivery, *mode, *delay_ms, reason, now)).collect()
-            }
-            Settlement::Extend(lease_ms) => {
-                each.map(|h| machine.extend(h.log, h.offset, h.delivery, *lease_ms, now)).collect()
-            }
-        };
+        let statuses = self.settle_held(held, settlement, now);
         if let Settlement::Extend(_) = settlement {
             let _ = reply.send(Ok(statuses));
             return;
@@ -287,6 +286,20 @@ impl Task {
             self.shared.counters.acked.fetch_add(acked, std::sync::atomic::Ordering::Relaxed);
         }
         self.when_durable(Box::new(move |result| drop(reply.send(result.map(|()| statuses))))).await;
+    }
+
+    pub(super) fn settle_all(&mut self, held: &[Held], settlement: &Settlement, now: u64) -> Vec<SettleStatus> {
+        let each = held.iter().copied();
+        let machine = &mut self.machine;
+        match settlement {
+            Settlement::Ack => machine.ack_all(each.map(|held| (held.log, held.offset))),
+            Settlement::Nack { mode, delay_ms, reason } => {
+                each.map(|h| machine.nack((h.log, h.offset), h.delivery, *mode, *delay_ms, reason, now)).collect()
+            }
+            Settlement::Extend(lease_ms) => {
+                each.map(|h| machine.extend(h.log, h.offset, h.delivery, *lease_ms, now)).collect()
+            }
+        }
     }
 
     async fn purge(&mut self, reply: Reply<u64>) {
@@ -308,7 +321,7 @@ impl Task {
     }
 
     /// Ready counts what the window has, and all beyond it that may match.
-    fn stats(&self) -> super::QueueStats {
+    pub(super) fn stats(&self) -> super::QueueStats {
         let mut stats = self.machine.stats();
         for (log, feed) in &self.feeds {
             let end = self.shared.store.end(*log);

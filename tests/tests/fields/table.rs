@@ -20,7 +20,7 @@ const BINDING: &str = "AdminService/CreateBinding";
 const PEEK: &str = "OperationsService/Peek";
 
 /// The methods that work. The others answer UNIMPLEMENTED.
-pub const METHODS: [&str; 23] = [
+pub const METHODS: [&str; 24] = [
     "MessagingService/GetServerInfo",
     PUBLISH,
     "MessagingService/PublishStream",
@@ -43,6 +43,7 @@ pub const METHODS: [&str; 23] = [
     "AdminService/DeleteBinding",
     PEEK,
     "OperationsService/Purge",
+    "OperationsService/Seek",
     "OperationsService/GetStats",
 ];
 
@@ -303,6 +304,9 @@ pub const FIELDS: &[Row] = &[
     Shown("PeekRequest.max_payload_bytes", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PurgeRequest.queue", "operations::a_purge_empties_one_queue_and_counts"),
     Shown("PurgeRequest.topic", "fields_of_admin::a_purged_topic_keeps_nothing_for_those_that_come_later"),
+    Shown("SeekRequest.queue", "seek::a_seek_back_delivers_again_and_says_so_and_a_seek_forward_skips"),
+    Shown("SeekRequest.to", "seek::a_seek_back_delivers_again_and_says_so_and_a_seek_forward_skips"),
+    Shown("SeekRequest.topic", "seek::each_log_moves_or_only_the_one_that_is_named"),
     Shown("GetStatsRequest.topics", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
     Shown("GetStatsRequest.queues", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
 ];

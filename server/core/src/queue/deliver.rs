@@ -108,6 +108,9 @@ impl QueueMachine {
     fn may_send(&mut self, (log, offset): Key) -> bool {
         let Some(source) = self.sources.get_mut(&log) else { return false };
         let durable = source.sent_durable;
+        if offset < durable {
+            source.delivered_to = source.delivered_to.max(offset + 1);
+        }
         if offset + SENT_AHEAD / 2 >= source.sent_asked {
             let upto = offset + SENT_AHEAD;
             source.sent_asked = upto;

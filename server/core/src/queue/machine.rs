@@ -54,6 +54,8 @@ pub(super) struct Source {
     pub(super) sent_asked: Offset,
     /// Below this bound an earlier life of the broker may have delivered.
     pub(super) maybe_sent: Offset,
+    /// All that was delivered stands below.
+    pub(super) delivered_to: Offset,
     /// The floor as the records tell it; the cursor's own also has what did not match.
     pub(super) floor_recorded: Offset,
 }
@@ -121,6 +123,7 @@ impl QueueMachine {
             sent_durable: sent,
             sent_asked: sent,
             maybe_sent: sent,
+            delivered_to: 0,
             floor_recorded: floor,
         };
         self.sources.entry(log).or_insert(source);

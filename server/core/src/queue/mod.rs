@@ -7,6 +7,7 @@
 mod deliver;
 mod machine;
 mod outbox;
+mod seek;
 mod settle;
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,12 @@ struct Owed {
     failures_max: u32,
     acked: bool,
     dead: bool,
+    /// A seek may have counted it as delivered.
+    sought: bool,
 }
+
+/// What has been handed in to be committed: the outbox, the acks in it, and a seek at its end.
+type Handed = (Outbox, Vec<(LogId, Offset)>, Option<(LogId, Offset, Vec<(Offset, Offset)>)>);
 
 struct World {
     seed: Seeded,
@@ -40,7 +45,7 @@ struct World {
     /// Published: (commit, log, offset, matches).
     published: Vec<(CommitNo, LogId, Offset, bool)>,
     offered: usize,
-    committing: Vec<(Outbox, Vec<(LogId, Offset)>)>,
+    committing: Vec<Handed>,
     acks_taken: Vec<(LogId, Offset)>,
     owed: BTreeMap<(LogId, Offset), Owed>,
     held: Vec<Assignment>,
@@ -87,7 +92,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.seed.below(14) {
+        match self.seed.below(15) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -97,6 +102,7 @@ impl World {
             10 => self.nack(),
             11 => self.commit(),
             12 => self.pass_time(),
+            13 if self.seed.below(3) == 0 => self.seek(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ => self.pull(),
         }
@@ -162,7 +168,8 @@ impl World {
             assert!(!owed.dead, "a dead letter came back: {assignment:?}");
             owed.deliveries += 1;
             assert!(owed.deliveries == 1 || assignment.attempt > 1, "a duplicate does not say so: {assignment:?}");
-            assert!(self.crashed || assignment.attempt == owed.deliveries, "without a crash attempts are exact");
+            let is_exact = !self.crashed && !owed.sought;
+            assert!(!is_exact || assignment.attempt == owed.deliveries, "without a crash attempts are exact");
             self.held.push(assignment);
         }
     }
@@ -199,7 +206,7 @@ impl World {
     /// Takes what is to be committed; with luck some of it reaches the disk.
     fn commit(&mut self) {
         if let Some(outbox) = self.machine.take_outbox() {
-            self.committing.push((outbox, std::mem::take(&mut self.acks_taken)));
+            self.committing.push((outbox, std::mem::take(&mut self.acks_taken), None));
         }
         for _ in 0..self.seed.below(3) {
             self.reach_disk();
@@ -210,7 +217,7 @@ impl World {
         if self.committing.is_empty() {
             return;
         }
-        let (outbox, acks) = self.committing.remove(0);
+        let (outbox, acks, sought) = self.committing.remove(0);
         for record in &outbox.records {
             self.disk.entry(record.log).or_default().apply(&record.change);
         }
@@ -225,7 +232,34 @@ impl World {
         for key in acks {
             self.owed.get_mut(&key).unwrap().acked = true;
         }
+        if let Some((log, floor, settled)) = sought {
+            self.sought(log, floor, &settled);
+        }
         self.machine.committed(outbox.ticket, self.now);
+    }
+
+    /// Somewhere between the log's start and its end, now and then with a few settled above, as of a snapshot.
+    fn seek(&mut self) {
+        let log = LOGS[self.seed.below(2) as usize];
+        let end = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+        let floor = self.seed.below(end + 1);
+        let from = floor + self.seed.below(4);
+        let settled = if from < end && self.seed.below(3) == 0 { vec![(from, from + 1)] } else { Vec::new() };
+        self.commit();
+        self.machine.seek(log, floor, &settled);
+        let outbox = self.machine.take_outbox().expect("a seek is on record");
+        assert!(outbox.dead_letters.is_empty());
+        self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Some((log, floor, settled))));
+        self.held.retain(|held| held.log != log);
+        self.offered = 0;
+    }
+
+    /// A seek is durable: what lies behind it is owed again, what lies before it no more.
+    fn sought(&mut self, log: LogId, floor: Offset, settled: &[(Offset, Offset)]) {
+        for ((_, offset), owed) in self.owed.range_mut((log, 0)..=(log, Offset::MAX)) {
+            let is_done = *offset < floor || settled.iter().any(|(from, to)| (*from..*to).contains(offset));
+            (owed.acked, owed.dead, owed.failures_max, owed.sought) = (is_done, false, 0, true);
+        }
     }
 
     fn pass_time(&mut self) {

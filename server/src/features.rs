@@ -1,0 +1,14 @@
+//! What this version can do beyond the basics, as GetServerInfo names it. A name stays once it is there.
+
+/// The names, in order.
+pub const FEATURES: &[&str] = &["points", "seek"];
+
+#[cfg(test)]
+mod tests {
+    use super::FEATURES;
+
+    #[test]
+    fn names_are_in_order_and_each_is_there_once() {
+        assert!(FEATURES.is_sorted_by(|a, b| a < b));
+    }
+}
