@@ -152,6 +152,11 @@ impl Error {
         Self::not_found(ErrorReason::BindingNotFound, "binding", name, None).meta("hint", "ferrymq binding list")
     }
 
+    /// No such snapshot.
+    pub fn snapshot_not_found(name: &str) -> Self {
+        Self::not_found(ErrorReason::SnapshotNotFound, "snapshot", name, None).meta("hint", "ferrymq snapshot list")
+    }
+
     fn not_found(reason: ErrorReason, what: &str, name: &str, similar: Option<&str>) -> Self {
         let meant = similar.map(|similar| format!("; did you mean `{similar}`?")).unwrap_or_default();
         let error = Self::new(reason, format!("{what} `{name}` not found{meant}")).meta(what, name);

@@ -63,6 +63,12 @@ pub(crate) fn millis(field: &str, time: &prost_types::Timestamp) -> Result<Milli
     Ok(u64::try_from(ms.max(0)).unwrap_or(u64::MAX))
 }
 
+/// The time of so many milliseconds since 1970.
+pub(crate) fn timestamp(ms: Millis) -> prost_types::Timestamp {
+    let seconds = i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
+    prost_types::Timestamp { seconds, nanos: (ms % 1_000) as i32 * 1_000_000 }
+}
+
 /// The offset that a point names in a log that holds [first, end). POSITION_UNKNOWN for a position of another log or beyond
 /// the end, POSITION_TRIMMED for one below `first`. A time has been looked up before; none: it has not come yet.
 pub fn offset_of(

@@ -12,6 +12,7 @@ use ferrymq_proto::server as pb;
 use crate::broker::Broker;
 use crate::catalogue::Catalogue;
 use crate::catalogue::admin::Command;
+use crate::catalogue::record::{BindingRecord, SnapshotRecord};
 
 /// How often logs are looked at; sooner when much was written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -38,7 +39,11 @@ pub async fn run(broker: Arc<Broker>) {
 async fn trim(broker: &Broker) {
     let look = broker.committer.pins().look();
     let catalogue = broker.catalogue();
-    let (floors, over) = floors(&broker.store, &catalogue);
+    let now = broker.clock.now_ms();
+    let (floors, over) = floors(&broker.store, &catalogue, now);
+    if catalogue.snapshots.values().any(|snapshot| snapshot.expire_ms <= now) {
+        broker.admin.tell(Command::ExpireSnapshots);
+    }
     if !over.is_empty() {
         broker.admin.tell(Command::Reap(over));
     }
@@ -46,7 +51,6 @@ async fn trim(broker: &Broker) {
     for queue in catalogue.queues.values() {
         push_trim(&broker.store, &mut trims, queue.inbox(), floors.get(&queue.inbox()).copied().unwrap_or(0));
     }
-    let now = broker.clock.now_ms();
     for topic in catalogue.topics.values() {
         let needed = floors.get(&topic.log()).copied().unwrap_or(Offset::MAX);
         let retention = topic.record.settings.retention.unwrap_or_default();
@@ -70,13 +74,31 @@ fn push_trim(store: &Store, trims: &mut Vec<(LogId, Offset)>, log: LogId, floor:
     }
 }
 
-/// For each log the lowest durable floor of its queues, and the ended bindings that their queues have passed.
-fn floors(store: &Store, catalogue: &Catalogue) -> (HashMap<LogId, Offset>, Vec<u64>) {
+/// True if an ended binding brings nothing any more: its queue has passed it, and so have the snapshots of that.
+pub(crate) fn is_over(catalogue: &Catalogue, binding: &BindingRecord, passed: Offset) -> bool {
+    let Some(to) = binding.to else { return false };
+    let of_log = |snapshot: &SnapshotRecord| {
+        let cursor = snapshot.cursors.iter().find(|cursor| cursor.log == binding.log);
+        cursor.map_or(Offset::MAX, |cursor| cursor.floor)
+    };
+    to <= binding.from || (passed >= to && catalogue.snapshots_of(binding.queue).all(|snapshot| of_log(snapshot) >= to))
+}
+
+/// The first offset of a log that a bound queue or a snapshot needs.
+pub(crate) fn needed(store: &Store, catalogue: &Catalogue, now: u64, log: LogId) -> Offset {
+    floors(store, catalogue, now).0.get(&log).copied().unwrap_or(Offset::MAX)
+}
+
+/// For each log the lowest durable floor of its queues and of their snapshots, and the ended bindings that their queues have passed.
+fn floors(store: &Store, catalogue: &Catalogue, now: u64) -> (HashMap<LogId, Offset>, Vec<u64>) {
     let mut floors: HashMap<LogId, Offset> = HashMap::new();
     let mut over = Vec::new();
     let mut lower = |log: LogId, floor: Offset| {
         floors.entry(log).and_modify(|lowest| *lowest = floor.min(*lowest)).or_insert(floor);
     };
+    for snapshot in catalogue.snapshots.values().filter(|snapshot| snapshot.expire_ms > now) {
+        snapshot.cursors.iter().for_each(|cursor| lower(LogId(cursor.log), cursor.floor));
+    }
     for queue in catalogue.queues.values() {
         let cursors: HashMap<LogId, Offset> =
             store.cursors(QueueId(queue.record.id)).into_iter().map(|(log, cursor)| (log, cursor.floor())).collect();
@@ -84,8 +106,10 @@ fn floors(store: &Store, catalogue: &Catalogue) -> (HashMap<LogId, Offset>, Vec<
         let mut starts: HashMap<LogId, Offset> = HashMap::new();
         for binding in catalogue.bindings_to(queue.record.id) {
             let passed = cursors.get(&binding.log_id()).copied().unwrap_or(0);
-            if binding.to.is_some_and(|to| passed >= to || to <= binding.from) {
+            if is_over(catalogue, &binding, passed) {
                 over.push(binding.id);
+            }
+            if binding.to.is_some_and(|to| passed >= to || to <= binding.from) {
                 continue;
             }
             let from = starts.entry(binding.log_id()).or_insert(binding.from);

@@ -20,7 +20,7 @@ use tonic_health::server::HealthReporter;
 use crate::ack_id::AckIds;
 use crate::broker::{Broker, Counters, Limits};
 use crate::catalogue::admin::{Admin, StartQueue};
-use crate::catalogue::record::{BindingRecord, NEXT_KEY, QueueRecord, TopicRecord};
+use crate::catalogue::record::{BindingRecord, NEXT_KEY, QueueRecord, SnapshotRecord, TopicRecord};
 use crate::catalogue::{Catalogue, Queue};
 use crate::clock::Clock;
 use crate::committer::Committer;
@@ -205,6 +205,10 @@ fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::Dec
     }
     for (_, value) in store.scan(b"t/") {
         catalogue.route(TopicRecord::decode(value)?);
+    }
+    for (_, value) in store.scan(b"s/") {
+        let snapshot = SnapshotRecord::decode(value)?;
+        catalogue.snapshots.insert(snapshot.settings.name.clone(), Arc::new(snapshot));
     }
     for (_, value) in store.scan(b"q/") {
         let record = QueueRecord::decode(value)?;

@@ -3,6 +3,7 @@
 mod broker;
 mod messages;
 mod resources;
+mod snapshots;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 pub use broker::{BenchArgs, ServeArgs};
 pub use messages::{PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, TopicCommand};
+pub use snapshots::SnapshotCommand;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -73,6 +75,15 @@ pub enum Command {
   ferrymq binding delete NAME"
     )]
     Binding(BindingCommand),
+    /// Make, show, list and delete snapshots: where a queue stood, to seek to.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq snapshot create before-upgrade --queue billing
+  ferrymq queue seek billing --to snapshot:before-upgrade
+  ferrymq snapshot delete before-upgrade"
+    )]
+    Snapshot(SnapshotCommand),
     /// Publish to a topic: an argument, a file, or each line of stdin.
     #[command(after_help = "Examples:
   ferrymq publish orders 'hello' --key eu.de --attribute source=shop

@@ -6,6 +6,7 @@ mod inspect;
 mod publish;
 mod queue;
 mod serve;
+mod snapshot;
 mod subscribe;
 mod topic;
 
@@ -54,6 +55,7 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Topic(command) => topic::run(command, context).await,
         Command::Queue(command) => queue::run(command, context).await,
         Command::Binding(command) => binding::run(command, context).await,
+        Command::Snapshot(command) => snapshot::run(command, context).await,
         Command::Publish(args) => {
             let destination = Destination::Topic(args.destination.clone());
             publish::run(args, destination, context).await

@@ -1,11 +1,12 @@
 //! Topics, queues, bindings, and a look at a running broker.
 
 use ferrymq_proto::v1::{
-    Binding, CreateBindingRequest, CreateBindingResponse, CreateQueueRequest, CreateQueueResponse, CreateTopicRequest,
-    CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest, DeleteQueueResponse, DeleteTopicRequest,
-    GetBindingRequest, GetQueueRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest,
-    ListQueuesRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, SeekRequest,
-    SeekResponse, Topic,
+    Binding, CreateBindingRequest, CreateBindingResponse, CreateQueueRequest, CreateQueueResponse,
+    CreateSnapshotRequest, CreateTopicRequest, CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest,
+    DeleteQueueResponse, DeleteSnapshotRequest, DeleteTopicRequest, GetBindingRequest, GetQueueRequest,
+    GetSnapshotRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest, ListQueuesRequest,
+    ListSnapshotsRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, SeekRequest,
+    SeekResponse, Snapshot, Topic,
 };
 
 use crate::{Client, Error};
@@ -139,6 +140,40 @@ impl Client {
     pub async fn delete_binding(&self, name: impl Into<String>) -> Result<bool, Error> {
         let request = DeleteBindingRequest { name: name.into(), ..DeleteBindingRequest::default() };
         Ok(self.admin().delete_binding(request).await?.into_inner().deleted)
+    }
+
+    /// Takes a snapshot of a queue's progress, to seek to.
+    pub async fn create_snapshot(&self, snapshot: Snapshot) -> Result<Snapshot, Error> {
+        let request = CreateSnapshotRequest { snapshot: Some(snapshot) };
+        Ok(self.admin().create_snapshot(request).await?.into_inner().snapshot.unwrap_or_default())
+    }
+
+    /// A snapshot by its name.
+    pub async fn get_snapshot(&self, name: impl Into<String>) -> Result<Snapshot, Error> {
+        let request = GetSnapshotRequest { name: name.into() };
+        Ok(self.admin().get_snapshot(request).await?.into_inner().snapshot.unwrap_or_default())
+    }
+
+    /// All snapshots of `queue`, by name; empty means of any.
+    pub async fn list_snapshots(&self, queue: &str) -> Result<Vec<Snapshot>, Error> {
+        let mut stub = self.admin();
+        let mut request =
+            ListSnapshotsRequest { page_size: PAGE_SIZE, queue: queue.to_owned(), ..ListSnapshotsRequest::default() };
+        let mut snapshots = Vec::new();
+        loop {
+            let page = stub.list_snapshots(request.clone()).await?.into_inner();
+            snapshots.extend(page.snapshots);
+            if page.next_page_token.is_empty() {
+                return Ok(snapshots);
+            }
+            request.page_token = page.next_page_token;
+        }
+    }
+
+    /// Deletes a snapshot; what only it needed is kept no more.
+    pub async fn delete_snapshot(&self, name: impl Into<String>) -> Result<bool, Error> {
+        let request = DeleteSnapshotRequest { name: name.into(), ..DeleteSnapshotRequest::default() };
+        Ok(self.admin().delete_snapshot(request).await?.into_inner().deleted)
     }
 
     /// Looks at messages without taking them: one page.

@@ -66,6 +66,12 @@ impl Cursor {
         offset < self.floor || self.settled.contains(offset)
     }
 
+    /// Settled offsets above the floor, from `offset` on.
+    #[must_use]
+    pub fn settled_from(&self, offset: Offset) -> u64 {
+        self.settled.iter().filter(|(_, to)| *to > offset).map(|(from, to)| to - from.max(offset)).sum()
+    }
+
     /// Settled offsets above the floor.
     #[must_use]
     pub fn settled_above(&self) -> u64 {

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ferrymq_core::LogId;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::pattern::Pattern;
+use ferrymq_core::{LogId, Offset};
 
 use crate::committer::Gate;
 use crate::error::Error;
 use crate::queue::QueueHandle;
-use record::{BindingRecord, QueueRecord, TopicRecord};
+use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
 use similar::similar;
 
 /// An immutable picture of everything there is. Cheap to clone: its parts are shared.
@@ -32,6 +32,8 @@ pub struct Catalogue {
     pub queues_by_id: BTreeMap<u64, Arc<Queue>>,
     /// By number, the ended ones too.
     pub bindings: BTreeMap<u64, Arc<BindingRecord>>,
+    /// By name; those whose time is over too, until they are removed.
+    pub snapshots: BTreeMap<String, Arc<SnapshotRecord>>,
     /// The next free number.
     pub next_id: u64,
 }
@@ -126,6 +128,23 @@ impl Catalogue {
         logs.dedup();
         logs.insert(0, queue.inbox());
         logs
+    }
+
+    /// The first offset of a log that some binding of the queue takes; 0 for its inbox.
+    pub fn begin_of(&self, queue: &Queue, log: LogId) -> Offset {
+        let bindings = self.bindings_to(queue.record.id);
+        bindings.iter().filter(|binding| binding.log_id() == log).map(|binding| binding.from).min().unwrap_or(0)
+    }
+
+    /// A snapshot by name, unless its time is over.
+    pub fn snapshot(&self, name: &str, now_ms: u64) -> Result<Arc<SnapshotRecord>, Error> {
+        let there = self.snapshots.get(name).filter(|snapshot| snapshot.expire_ms > now_ms);
+        there.cloned().ok_or_else(|| Error::snapshot_not_found(name))
+    }
+
+    /// The snapshots of a queue.
+    pub fn snapshots_of(&self, queue: u64) -> impl Iterator<Item = &Arc<SnapshotRecord>> {
+        self.snapshots.values().filter(move |snapshot| snapshot.queue == queue)
     }
 
     /// The live bindings of a topic's log.

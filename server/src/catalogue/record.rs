@@ -5,6 +5,7 @@
 //! | `t/NAME` | [`TopicRecord`] |
 //! | `q/NAME` | [`QueueRecord`] |
 //! | `b/ID` (big-endian) | [`BindingRecord`] |
+//! | `s/NAME` | [`SnapshotRecord`] |
 //! | `m/next` | the next free number for logs, queues and bindings |
 //! | `m/broker`, `m/mac`, `m/epoch` | see `identity.rs` |
 
@@ -73,6 +74,49 @@ impl BindingRecord {
     pub fn is_alive(&self) -> bool {
         self.to.is_none()
     }
+}
+
+/// A snapshot of a queue's progress.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SnapshotRecord {
+    /// As it was taken.
+    #[prost(message, required, tag = "1")]
+    pub settings: pb::Snapshot,
+    /// The queue's number.
+    #[prost(uint64, tag = "2")]
+    pub queue: u64,
+    /// When it ends, in milliseconds since 1970.
+    #[prost(uint64, tag = "3")]
+    pub expire_ms: u64,
+    /// Where its cursors stood.
+    #[prost(message, repeated, tag = "4")]
+    pub cursors: Vec<SnapshotCursor>,
+}
+
+/// Where one cursor stood.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct SnapshotCursor {
+    /// The log.
+    #[prost(uint64, tag = "1")]
+    pub log: u64,
+    /// All below was settled.
+    #[prost(uint64, tag = "2")]
+    pub floor: Offset,
+    /// The settled ranges above it: first offset and the one after the last, in turn.
+    #[prost(uint64, repeated, tag = "3")]
+    pub settled: Vec<Offset>,
+}
+
+impl SnapshotCursor {
+    /// The settled ranges above the floor.
+    pub fn settled_ranges(&self) -> Vec<(Offset, Offset)> {
+        self.settled.chunks_exact(2).map(|range| (range[0], range[1])).collect()
+    }
+}
+
+/// The key of a snapshot.
+pub fn snapshot_key(name: &str) -> Bytes {
+    Bytes::from([b"s/", name.as_bytes()].concat())
 }
 
 /// The key of a topic.

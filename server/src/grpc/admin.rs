@@ -15,7 +15,7 @@ use crate::error::Error;
 
 type Answer<T> = Result<Response<T>, Status>;
 
-fn required<T>(field: &str, value: Option<T>) -> Result<T, Error> {
+pub(super) fn required<T>(field: &str, value: Option<T>) -> Result<T, Error> {
     value.ok_or_else(|| Error::invalid(field, "is required"))
 }
 
@@ -221,5 +221,21 @@ impl pb::admin_service_server::AdminService for Api {
         let request = request.into_inner();
         let deleted = self.broker.admin.ask(|reply| Command::DeleteBinding(request, reply)).await?;
         Ok(Response::new(pb::DeleteBindingResponse { deleted }))
+    }
+
+    async fn create_snapshot(&self, request: Request<pb::CreateSnapshotRequest>) -> Answer<pb::CreateSnapshotResponse> {
+        Ok(Response::new(self.take_snapshot(request.into_inner()).await?))
+    }
+
+    async fn get_snapshot(&self, request: Request<pb::GetSnapshotRequest>) -> Answer<pb::GetSnapshotResponse> {
+        Ok(Response::new(self.show_snapshot(&request.into_inner().name)?))
+    }
+
+    async fn list_snapshots(&self, request: Request<pb::ListSnapshotsRequest>) -> Answer<pb::ListSnapshotsResponse> {
+        Ok(Response::new(self.show_snapshots(request.into_inner())?))
+    }
+
+    async fn delete_snapshot(&self, request: Request<pb::DeleteSnapshotRequest>) -> Answer<pb::DeleteSnapshotResponse> {
+        Ok(Response::new(self.end_snapshot(request.into_inner()).await?))
     }
 }

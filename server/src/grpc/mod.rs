@@ -7,6 +7,7 @@ mod operations;
 mod outlet;
 mod publish;
 mod seek;
+mod snapshots;
 mod status;
 
 use std::sync::Arc;

@@ -130,18 +130,7 @@ impl Api {
         let topic = self.broker.topic(name)?;
         let (log, store) = (topic.log(), self.broker.store.clone());
         let look = self.broker.committer.pins().look();
-        let catalogue = self.broker.catalogue();
-        let needed = catalogue
-            .bindings
-            .values()
-            .filter(|binding| binding.log_id() == log)
-            .map(|binding| {
-                let queue = ferrymq_core::QueueId(binding.queue);
-                let cursor = store.cursors(queue).into_iter().find(|(of, _)| *of == log);
-                cursor.map_or(0, |(_, cursor)| cursor.floor()).max(binding.from)
-            })
-            .min()
-            .unwrap_or(Offset::MAX);
+        let needed = crate::retention::needed(&store, &self.broker.catalogue(), self.broker.clock.now_ms(), log);
         let before = store.first(log);
         self.broker.committer.trim(look, vec![(log, needed)]).await?.wait().await?;
         Ok((self.broker.store.first(log) - before) as i64)

@@ -1,9 +1,12 @@
 //! `Seek`: where each log that feeds a queue goes.
 
+use std::sync::Arc;
+
 use ferrymq_core::{LogId, Millis, Offset};
 use ferrymq_proto::server as pb;
 
 use super::Api;
+use crate::catalogue::record::SnapshotRecord;
 use crate::catalogue::{Catalogue, Queue};
 use crate::error::Error;
 use crate::points::{self, Point, point};
@@ -22,11 +25,16 @@ impl Api {
         let logs = self.sought_logs(&catalogue, &queue, &request.topic, &point)?;
         let pin = broker.committer.pins().pin(logs.clone());
         let now = broker.clock.now_ms();
+        // What it needs was kept until the logs were pinned: it is looked up behind that.
+        let snapshot = self.snapshot_of(&queue, &point, now)?;
         let mut targets = Vec::with_capacity(logs.len());
         let mut trimmed = false;
         for log in logs {
-            let begins = begin_of(&catalogue, &queue, log);
-            let (to, is_short) = self.target(&point, log, begins, now).await?;
+            let begins = catalogue.begin_of(&queue, log);
+            let (to, is_short) = match &snapshot {
+                Some(snapshot) => (self.stood(snapshot, log, begins), false),
+                None => self.target(&point, log, begins, now).await?,
+            };
             trimmed |= is_short;
             targets.push(Target { log, to });
         }
@@ -34,7 +42,7 @@ impl Api {
         // A trim that was under way when the logs were pinned may have come before.
         trimmed |= targets.iter().any(|target| match &target.to {
             To::Offset(offset) => *offset < broker.store.first(target.log),
-            To::Cursor(cursor) => cursor.floor() < broker.store.first(target.log),
+            To::Stood { floor, .. } => *floor < broker.store.first(target.log),
             To::End => false,
         });
         Ok(pb::SeekResponse { ready, trimmed })
@@ -63,6 +71,25 @@ impl Api {
         Ok(vec![*log])
     }
 
+    /// The snapshot that a point names, which has to be of this queue.
+    fn snapshot_of(&self, queue: &Queue, point: &Point, now: Millis) -> Result<Option<Arc<SnapshotRecord>>, Error> {
+        let Point::Snapshot(name) = point else { return Ok(None) };
+        let snapshot = self.broker.catalogue().snapshot(name, now)?;
+        if snapshot.queue == queue.record.id {
+            return Ok(Some(snapshot));
+        }
+        let rule = format!("is of the queue `{}`, the only one that can seek to it", snapshot.settings.queue);
+        Err(Error::invalid("to.snapshot", rule))
+    }
+
+    /// Where a cursor stood. Of a log that was bound since, all is newer.
+    fn stood(&self, snapshot: &SnapshotRecord, log: LogId, begins: Offset) -> To {
+        match snapshot.cursors.iter().find(|cursor| cursor.log == log.0) {
+            Some(cursor) => To::Stood { floor: cursor.floor, settled: cursor.settled_ranges() },
+            None => To::Offset(self.broker.store.first(log).max(begins)),
+        }
+    }
+
     /// Where one log goes; true if some of what was asked for may be kept no more. Nothing below `begins` was ever the
     /// queue's.
     async fn target(&self, point: &Point, log: LogId, begins: Offset, now: Millis) -> Result<(To, bool), Error> {
@@ -70,8 +97,7 @@ impl Api {
         match point {
             Point::Latest => Ok((To::End, false)),
             Point::Time(time) if *time > now => Ok((To::End, false)),
-            Point::Snapshot(_) => Err(Error::not_supported("to.snapshot")),
-            Point::Earliest | Point::Position(..) | Point::Time(_) => {
+            _ => {
                 let found = points::resolve(store, "to", point, log, now).await?;
                 let first = store.first(log);
                 let is_short = matches!(point, Point::Time(_)) && found <= first && begins < first;
@@ -79,10 +105,4 @@ impl Api {
             }
         }
     }
-}
-
-/// The first offset of a log that some binding of the queue takes; 0 for the inbox.
-fn begin_of(catalogue: &Catalogue, queue: &Queue, log: LogId) -> Offset {
-    let bindings = catalogue.bindings_to(queue.record.id);
-    bindings.iter().filter(|binding| binding.log_id() == log).map(|binding| binding.from).min().unwrap_or(0)
 }

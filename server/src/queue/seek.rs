@@ -1,6 +1,5 @@
 //! Seeks: a queue's progress is moved once nothing is under way that would settle messages of the old one.
 
-use ferrymq_core::cursor::Cursor;
 use ferrymq_core::{LogId, Offset};
 
 use super::task::Task;
@@ -25,7 +24,12 @@ pub enum To {
     /// To its end.
     End,
     /// To where a cursor stood.
-    Cursor(Cursor),
+    Stood {
+        /// All below was settled.
+        floor: Offset,
+        /// The settled ranges above it, in order.
+        settled: Vec<(Offset, Offset)>,
+    },
 }
 
 /// A seek that waits until nothing is under way.
@@ -68,10 +72,10 @@ impl Task {
     fn seek_log(&mut self, Target { log, to }: Target) {
         let end = self.shared.store.end(log);
         let Some(feed) = self.feeds.get_mut(&log) else { return };
-        let (floor, settled) = match &to {
-            To::Offset(offset) => ((*offset).min(end), Vec::new()),
+        let (floor, settled) = match to {
+            To::Offset(offset) => (offset.min(end), Vec::new()),
             To::End => (end, Vec::new()),
-            To::Cursor(cursor) => (cursor.floor().min(end), cursor.settled_ranges().collect()),
+            To::Stood { floor, settled } => (floor.min(end), settled),
         };
         // What is passed over has been received all the same, and what is read again is not received twice.
         let unread = floor.saturating_sub(feed.read_to.max(feed.began_at));

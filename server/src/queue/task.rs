@@ -328,7 +328,8 @@ impl Task {
             let unread = end.saturating_sub(feed.read_to);
             let unread_new = end.saturating_sub(feed.read_to.max(feed.began_at));
             stats.received += feed.received as i64 + feed.may_match(unread_new, end) as i64;
-            stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, end) as i64;
+            let settled = self.machine.cursor(*log).map_or(0, |cursor| cursor.settled_from(feed.read_to));
+            stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, end).saturating_sub(settled) as i64;
         }
         stats
     }

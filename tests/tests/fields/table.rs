@@ -20,7 +20,7 @@ const BINDING: &str = "AdminService/CreateBinding";
 const PEEK: &str = "OperationsService/Peek";
 
 /// The methods that work. The others answer UNIMPLEMENTED.
-pub const METHODS: [&str; 24] = [
+pub const METHODS: [&str; 28] = [
     "MessagingService/GetServerInfo",
     PUBLISH,
     "MessagingService/PublishStream",
@@ -41,6 +41,10 @@ pub const METHODS: [&str; 24] = [
     "AdminService/GetBinding",
     "AdminService/ListBindings",
     "AdminService/DeleteBinding",
+    "AdminService/CreateSnapshot",
+    "AdminService/GetSnapshot",
+    "AdminService/ListSnapshots",
+    "AdminService/DeleteSnapshot",
     PEEK,
     "OperationsService/Purge",
     "OperationsService/Seek",
@@ -294,6 +298,17 @@ pub const FIELDS: &[Row] = &[
         "DeleteBindingRequest.allow_missing",
         "fields_of_admin::deleting_what_is_not_there_is_fine_only_if_it_may_be_missing",
     ),
+    Shown("CreateSnapshotRequest.snapshot", "snapshots::a_queue_goes_back_to_where_it_stood"),
+    Shown("Snapshot.name", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("Snapshot.queue", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("Snapshot.expire_time", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Output("Snapshot.create_time"),
+    Shown("GetSnapshotRequest.name", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("ListSnapshotsRequest.page_size", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("ListSnapshotsRequest.page_token", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("ListSnapshotsRequest.queue", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("DeleteSnapshotRequest.name", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
+    Shown("DeleteSnapshotRequest.allow_missing", "snapshots::a_snapshot_is_listed_shown_and_deleted"),
     Shown("PeekRequest.queue", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PeekRequest.topic", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PeekRequest.start", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),

@@ -242,8 +242,15 @@ impl Task {
             && !self.catalogue.bindings.values().any(|binding| binding.log == log && binding.queue != queue)
     }
 
+    fn is_over(&self, binding: &BindingRecord) -> bool {
+        let passed = self.store.cursors(QueueId(binding.queue)).into_iter().find(|(log, _)| *log == binding.log_id());
+        crate::retention::is_over(&self.catalogue, binding, passed.map_or(0, |(_, cursor)| cursor.floor()))
+    }
+
     pub(super) async fn reap(&mut self, ids: Vec<u64>) {
-        let ids: Vec<u64> = ids.into_iter().filter(|id| self.catalogue.bindings.contains_key(id)).collect();
+        // A snapshot may have been taken, or the queue moved back, since they were found.
+        let is_over = |id: &u64| self.catalogue.bindings.get(id).is_some_and(|b| self.is_over(b));
+        let ids: Vec<u64> = ids.into_iter().filter(is_over).collect();
         let gone: Vec<Arc<BindingRecord>> = ids.iter().filter_map(|id| self.catalogue.bindings.remove(id)).collect();
         if gone.is_empty() {
             return;

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod queues;
+mod snapshots;
 mod topics;
 
 use std::sync::Arc;
@@ -44,6 +45,12 @@ pub enum Command {
     CreateBinding(pb::Binding, Reply<(pb::Binding, bool)>),
     /// Delete a binding.
     DeleteBinding(pb::DeleteBindingRequest, Reply<bool>),
+    /// Take a snapshot.
+    CreateSnapshot(pb::Snapshot, Reply<pb::Snapshot>),
+    /// Delete a snapshot.
+    DeleteSnapshot(pb::DeleteSnapshotRequest, Reply<bool>),
+    /// Remove the snapshots whose time is over.
+    ExpireSnapshots,
     /// Forget ended bindings that their queues have passed.
     Reap(Vec<u64>),
 }
@@ -155,6 +162,15 @@ impl Task {
                 let answer = self.delete_binding(request).await;
                 self.answer(reply, answer);
             }
+            Command::CreateSnapshot(snapshot, reply) => {
+                let answer = self.create_snapshot(snapshot).await;
+                self.answer(reply, answer);
+            }
+            Command::DeleteSnapshot(request, reply) => {
+                let answer = self.delete_snapshot(request).await;
+                self.answer(reply, answer);
+            }
+            Command::ExpireSnapshots => self.expire_snapshots().await,
             Command::Reap(ids) => self.reap(ids).await,
         }
     }

@@ -89,6 +89,7 @@ impl Task {
         let id = queue.record.id;
         let logs: Vec<u64> = self.catalogue.bindings_to(id).iter().map(|binding| binding.log).collect();
         self.catalogue.bindings.retain(|_, binding| binding.queue != id);
+        self.catalogue.snapshots.retain(|_, snapshot| snapshot.queue != id);
         self.catalogue.queues.remove(&request.name);
         self.catalogue.queues_by_id.remove(&id);
         for log in logs {
@@ -131,6 +132,7 @@ impl Task {
     async fn commit_queue_gone(&self, queue: &Queue) -> Result<(), Error> {
         let mut ops = vec![Op::Delete { key: queue_key(&queue.record.settings.name) }];
         let bindings = self.catalogue.bindings_to(queue.record.id);
+        ops.extend(self.end_snapshots(queue.record.id));
         ops.extend(bindings.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }));
         ops.push(Op::Delete { key: ferrymq_engine::store::queue_key(ferrymq_core::QueueId(queue.record.id)) });
         let inbox = queue.inbox();
