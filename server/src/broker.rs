@@ -85,6 +85,14 @@ pub struct Published {
     pub matched: Vec<u32>,
 }
 
+/// What is known of a batch once each of its messages was looked at.
+struct Checked {
+    /// For each message, how many queues it goes to.
+    matched: Vec<u32>,
+    /// Some message has a time to live of its own.
+    has_ttl: bool,
+}
+
 /// A publish that has been handed in.
 pub struct Publishing {
     pending: crate::committer::Pending,
@@ -141,11 +149,11 @@ impl Broker {
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
-        let (gate, matched, topic) = match to {
+        let (gate, Checked { matched, has_ttl }, topic) = match to {
             Destination::Topic(name) => {
                 let topic = self.topic(name)?;
-                let matched = self.route(messages, field, Some(&topic))?;
-                (topic.gate.clone(), matched, Some(topic))
+                let checked = self.route(messages, field, Some(&topic))?;
+                (topic.gate.clone(), checked, Some(topic))
             }
             Destination::Queue(name) => {
                 let queue = self.queue(name)?;
@@ -156,7 +164,7 @@ impl Broker {
             return Err(Error::new(ErrorReason::NoRoute, format!("messages[{index}] matches no queue")));
         }
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let batch = batch::encode(self.clock.now_ms(), messages.iter().map(|message| (&[][..], &message[..])));
+        let batch = batch::encode(self.clock.now_ms(), has_ttl, messages.iter().map(|message| (&[][..], &message[..])));
         let log = gate.log();
         let change = Change { appends: vec![Append { gate, count, batch }], patience, ..Change::default() };
         let pending = self.committer.publish(change).await?;
@@ -164,13 +172,15 @@ impl Broker {
     }
 
     /// Checks each message and counts the queues it goes to.
-    fn route(&self, messages: &[Bytes], field: &str, topic: Option<&Topic>) -> Result<Vec<u32>, Error> {
+    fn route(&self, messages: &[Bytes], field: &str, topic: Option<&Topic>) -> Result<Checked, Error> {
         let mut matched = Vec::with_capacity(messages.len());
         let mut queues = Vec::new();
+        let mut has_ttl = false;
         for (index, message) in messages.iter().enumerate() {
             let head = message::scan(message, self.limits.message_bytes_max).map_err(|error| {
                 message_error(&error, &format!("{field}messages[{index}]"), message.len(), self.limits)
             })?;
+            has_ttl |= head.ttl_ms > 0;
             let count = match topic {
                 None => 1,
                 Some(topic) => {
@@ -181,7 +191,7 @@ impl Broker {
             };
             matched.push(count);
         }
-        Ok(matched)
+        Ok(Checked { matched, has_ttl })
     }
 
     /// 1 to `batch_items_max` items.

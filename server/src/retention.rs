@@ -207,7 +207,7 @@ mod tests {
             let base = store.end(LOG);
             bases.push(base);
             let records = vec![(&b""[..], &b"x"[..]); number as usize + 1];
-            let batch = batch::encode(number * 10, records.into_iter());
+            let batch = batch::encode(number * 10, false, records.into_iter());
             store.commit(vec![Op::Append { log: LOG, base, count: number as u32 + 1, batch }], false).await.unwrap();
         }
         (store, bases)

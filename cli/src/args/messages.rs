@@ -31,6 +31,9 @@ pub struct PublishArgs {
     /// MIME type of the payload.
     #[arg(long)]
     pub content_type: Option<String>,
+    /// Not delivered any more after so long, e.g. 5m. Default: as the queue says.
+    #[arg(long, value_parser = values::duration)]
+    pub ttl: Option<Duration>,
     /// Fail if no queue matches.
     #[arg(long)]
     pub require_route: bool,

@@ -51,7 +51,8 @@ pub enum QueueCommand {
     /// Make a queue.
     #[command(after_help = "Examples:
   ferrymq queue create billing --topic orders --pattern 'eu.#'
-  ferrymq queue create jobs --max-attempts 5 --lease 2m")]
+  ferrymq queue create jobs --max-attempts 5 --lease 2m
+  ferrymq queue create quotes --ttl 10m --dead-letter-expired")]
     Create(QueueArgs),
     /// Show one, with its bindings and numbers.
     #[command(after_help = "Examples:
@@ -114,6 +115,12 @@ pub struct QueueArgs {
     /// Dead letters go to this queue instead of NAME.dlq.
     #[arg(long)]
     pub dead_letter_queue: Option<String>,
+    /// Messages without a time to live of their own are not delivered any more after so long, e.g. 1h.
+    #[arg(long, value_parser = values::duration)]
+    pub ttl: Option<Duration>,
+    /// Dead-letter what expires; else it is counted and gone.
+    #[arg(long)]
+    pub dead_letter_expired: bool,
 }
 
 /// `ferrymq binding ...`

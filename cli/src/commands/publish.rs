@@ -59,6 +59,7 @@ fn template(args: &PublishArgs) -> Message {
         routing_key: args.key.clone().unwrap_or_default(),
         attributes: args.attributes.iter().cloned().collect(),
         content_type: args.content_type.clone().unwrap_or_default(),
+        ttl_ms: args.ttl.map_or(0, |ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
         ..Message::default()
     }
 }

@@ -64,9 +64,11 @@ fn settings(args: QueueArgs) -> Queue {
             max_backoff: args.max_backoff.map(values::wire),
             multiplier: 0.0,
         }),
-        dead_letter: args
-            .dead_letter_queue
-            .map(|queue| DeadLetterPolicy { target: Some(Target::Queue(queue)), expired: false }),
+        dead_letter: (args.dead_letter_queue.is_some() || args.dead_letter_expired).then(|| DeadLetterPolicy {
+            target: args.dead_letter_queue.map(Target::Queue),
+            expired: args.dead_letter_expired,
+        }),
+        message_ttl: args.ttl.map(values::wire),
         ..Queue::default()
     }
 }
@@ -90,6 +92,7 @@ async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
         "ACKED",
         "REJECTED",
         "EXHAUSTED",
+        "EXPIRED",
         "BOUND TO",
     ];
     Ok(output::table(&headings, &rows)?)
@@ -109,6 +112,7 @@ fn row(queue: Queue) -> Vec<String> {
         number(stats.acked),
         number(stats.rejected),
         number(stats.exhausted),
+        number(stats.expired),
         queue.bindings.iter().map(bound).collect::<Vec<_>>().join(", "),
     ]
 }

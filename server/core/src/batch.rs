@@ -1,6 +1,7 @@
 //! Record batches: what a log is made of.
 //!
-//! Layout, all integers little-endian: version (u8 = 1), publish time in ms (u64), count (u32), then for each record the
+//! Layout, all integers little-endian: version (u8; 1, or 2 if some message of the batch has a time to live of its own, so
+//! that nobody has to look for one in the others), publish time in ms (u64), count (u32), then for each record the
 //! length of its header and of its message (u32 each), then for each record header and message. The header is empty but
 //! for dead letters; the message is as it came over the wire.
 
@@ -12,6 +13,7 @@ use crate::codec::{self, Malformed};
 use crate::{LogId, Millis, Offset};
 
 const VERSION: u8 = 1;
+const VERSION_WITH_TTL: u8 = 2;
 const HEAD_BYTES: usize = 13;
 const ENTRY_BYTES: usize = 8;
 
@@ -23,6 +25,8 @@ pub enum DeadLetterReason {
     Rejected = 1,
     /// It failed too often.
     MaxAttempts = 2,
+    /// Its time to live ended.
+    Expired = 3,
 }
 
 /// Where a dead letter came from, and why. Stored with it.
@@ -72,6 +76,7 @@ impl DeadLetterHeader {
             reason: match codec::take(input, 1)? {
                 [1] => DeadLetterReason::Rejected,
                 [2] => DeadLetterReason::MaxAttempts,
+                [3] => DeadLetterReason::Expired,
                 _ => return Err(Malformed("a dead letter's reason is unknown")),
             },
             attempts: u32::try_from(codec::take_varint(input)?).map_err(|_| Malformed("attempts"))?,
@@ -86,15 +91,17 @@ impl DeadLetterHeader {
 }
 
 /// Encodes a batch of records, each a header (see [`DeadLetterHeader::encode`]; mostly empty) and a message. The records
-/// are gone through twice, so that the batch is written once, into a buffer of its size.
+/// are gone through twice, so that the batch is written once, into a buffer of its size. `has_ttl`: some message of it has
+/// a time to live that counts. In a batch of dead letters none does: it ended with the way that they have come.
 #[must_use]
 pub fn encode<'a>(
     publish_time_ms: Millis,
+    has_ttl: bool,
     records: impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + Clone,
 ) -> Bytes {
     let bytes: usize = records.clone().map(|(header, message)| header.len() + message.len()).sum();
     let mut out = Vec::with_capacity(HEAD_BYTES + records.len() * ENTRY_BYTES + bytes);
-    out.put_u8(VERSION);
+    out.put_u8(if has_ttl { VERSION_WITH_TTL } else { VERSION });
     out.put_u64_le(publish_time_ms);
     out.put_u32_le(records.len() as u32);
     for (header, message) in records.clone() {
@@ -134,7 +141,7 @@ impl Batch {
     pub fn parse(bytes: Bytes) -> Result<Self, Malformed> {
         let mut input: &[u8] = &bytes;
         let head = codec::take(&mut input, HEAD_BYTES as u64)?;
-        if head[0] != VERSION {
+        if !matches!(head[0], VERSION | VERSION_WITH_TTL) {
             return Err(Malformed("the batch is of an unknown version"));
         }
         let publish_time_ms = u64_at(head, 1);
@@ -172,6 +179,12 @@ impl Batch {
     #[must_use]
     pub fn publish_time_ms(&self) -> Millis {
         self.publish_time_ms
+    }
+
+    /// True if some message of it may have a time to live of its own.
+    #[must_use]
+    pub fn has_ttl(&self) -> bool {
+        self.bytes.first() == Some(&VERSION_WITH_TTL)
     }
 
     /// The message of a record, without its header.
@@ -234,8 +247,9 @@ mod tests {
             let header = letter().encode();
             let header = |index: usize| if index.is_multiple_of(3) { &header[..] } else { &[] };
             let records = messages.iter().enumerate().map(|(index, message)| (header(index), &message[..]));
-            let batch = Batch::parse(encode(99, records)).unwrap();
+            let batch = Batch::parse(encode(99, messages.len() % 2 == 0, records)).unwrap();
             prop_assert_eq!((batch.len(), batch.publish_time_ms()), (messages.len(), 99));
+            prop_assert_eq!(batch.has_ttl(), messages.len() % 2 == 0);
             for (index, message) in messages.iter().enumerate() {
                 let record = batch.record(index).unwrap();
                 prop_assert_eq!(&record.message[..], &message[..]);
@@ -247,7 +261,7 @@ mod tests {
         #[test]
         fn never_panics_on_other_bytes(mut bytes in prop::collection::vec(any::<u8>(), 0..80), flip in 0usize..80) {
             let header = letter().encode();
-            let mut damaged = encode(1, [(&header[..], &b"x"[..])].into_iter()).to_vec();
+            let mut damaged = encode(1, false, [(&header[..], &b"x"[..])].into_iter()).to_vec();
             let at = flip % damaged.len();
             damaged[at] ^= 0x55;
             if let Some(first) = bytes.first_mut() { *first = VERSION; }

@@ -4,6 +4,8 @@ use crate::codec::{self, Malformed};
 
 /// Most attributes of a message.
 pub const ATTRIBUTES_MAX: usize = 64;
+/// The longest time to live: 366 days.
+pub const TTL_MS_MAX: u64 = 31_622_400_000;
 /// Field numbers from here on are carried through unread.
 const CARRIED_FROM: u64 = 64;
 
@@ -16,6 +18,8 @@ pub struct Head<'a> {
     pub ordering_key: &'a str,
     /// The publisher's own id.
     pub message_id: &'a str,
+    /// Milliseconds from publish after which it is not delivered any more; 0: none of its own.
+    pub ttl_ms: u64,
 }
 
 /// How a message is wrong.
@@ -126,8 +130,15 @@ fn field<'a>(number: u64, value: Value<'a>, head: &mut Head<'a>, seen: &mut u64)
     match value {
         Value::Bytes(_) if number == 1 => Ok(()),
         Value::Bytes(bytes) => string(number, name, bytes, head),
-        // This broker honours none of the numbers yet; 0 is the default and asks for nothing, but for a delay.
-        Value::Number(0) if number == 7 || number == 8 => Ok(()),
+        Value::Number(ttl_ms) if number == 8 => {
+            if ttl_ms > TTL_MS_MAX {
+                return Err(MessageError::invalid(name, format!("must be from 0 to {TTL_MS_MAX}")));
+            }
+            head.ttl_ms = ttl_ms;
+            Ok(())
+        }
+        // The other numbers are not honoured yet; 0 is the default and asks for nothing, but for a delay.
+        Value::Number(0) if number == 7 => Ok(()),
         Value::Number(_) if NUMBERS.iter().any(|(known, _)| *known == number) => Err(MessageError::not_supported(name)),
         Value::Number(_) | Value::Fixed => Err(MessageError::invalid(name, "has the wrong wire type")),
     }
@@ -217,6 +228,18 @@ pub fn routing_key(message: &[u8]) -> &str {
     ""
 }
 
+/// The time to live of a message that was checked when it was published, in ms; 0: none of its own.
+#[must_use]
+pub fn ttl_ms(message: &[u8]) -> u64 {
+    let mut input = message;
+    while let Ok((number, value)) = take_field(&mut input) {
+        if let (8, Value::Number(ttl_ms)) = (number, value) {
+            return ttl_ms;
+        }
+    }
+    0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,13 +272,14 @@ mod tests {
             bytes_field(3, b"eu.de"),
             entry("b", ""),
             number_field(64, 9),
+            number_field(8, TTL_MS_MAX),
             bytes_field(1, b"body"),
             bytes_field(5, b"id"),
         ]
         .concat();
         let head = scan(&message, 1_000).unwrap();
-        assert_eq!(head, Head { routing_key: "eu.de", ordering_key: "key", message_id: "id" });
-        assert_eq!(routing_key(&message), "eu.de");
+        assert_eq!(head, Head { routing_key: "eu.de", ordering_key: "key", message_id: "id", ttl_ms: TTL_MS_MAX });
+        assert_eq!((routing_key(&message), ttl_ms(&message)), ("eu.de", TTL_MS_MAX));
     }
 
     #[test]
@@ -273,7 +297,8 @@ mod tests {
             (number_field(3, 1), "routing_key", Invalid),
             (bytes_field(7, b""), "priority", Invalid),
             (number_field(7, 1), "priority", NotSupported),
-            (number_field(8, 1), "ttl_ms", NotSupported),
+            (number_field(8, TTL_MS_MAX + 1), "ttl_ms", Invalid),
+            (number_field(8, u64::MAX), "ttl_ms", Invalid),
             (number_field(9, 0), "delay_ms", NotSupported),
             (number_field(10, 5), "deliver_at_ms", NotSupported),
             (number_field(13, 5), "field 13", NotSupported),
@@ -289,7 +314,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = scan(&bytes, 1_000);
-            let _ = routing_key(&bytes);
+            let _ = (routing_key(&bytes), ttl_ms(&bytes));
         }
     }
 }

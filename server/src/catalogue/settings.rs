@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ferrymq_core::message::TTL_MS_MAX;
 use ferrymq_core::name::check_name;
 use ferrymq_core::pattern::Pattern;
 use ferrymq_proto::server as pb;
@@ -102,6 +103,9 @@ pub fn queue(mut queue: pb::Queue) -> Result<pb::Queue, Error> {
     let lease = millis("queue.lease", queue.lease.as_ref(), 30_000.min(max_lease), 1_000, max_lease)?;
     queue.lease = Some(duration(lease));
     queue.max_lease = Some(duration(max_lease));
+    if let Some(ttl) = &queue.message_ttl {
+        queue.message_ttl = Some(duration(millis("queue.message_ttl", Some(ttl), 0, 1, TTL_MS_MAX)?));
+    }
     queue.priority_levels = 1;
     queue.retry = Some(retry(queue.retry.take().unwrap_or_default())?);
     (queue.stats, queue.etag, queue.bindings, queue.paused) = (None, String::new(), Vec::new(), false);
@@ -109,7 +113,6 @@ pub fn queue(mut queue: pb::Queue) -> Result<pb::Queue, Error> {
 }
 
 fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
-    unsupported(queue.message_ttl.is_some(), "queue.message_ttl")?;
     unsupported(queue.limits.is_some(), "queue.limits")?;
     unsupported(queue.priority_levels > 1, "queue.priority_levels")?;
     non_negative("queue.priority_levels", i64::from(queue.priority_levels))?;
@@ -118,8 +121,6 @@ fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
     unsupported(!queue.fairness_attribute.is_empty(), "queue.fairness_attribute")?;
     unsupported(queue.rate_limit.is_some(), "queue.rate_limit")?;
     unsupported(queue.idle_expiry.is_some(), "queue.idle_expiry")?;
-    let expired = queue.dead_letter.as_ref().is_some_and(|policy| policy.expired);
-    unsupported(expired, "queue.dead_letter.expired")?;
     match queue.dead_letter.as_ref().and_then(|policy| policy.target.as_ref()) {
         Some(pb::dead_letter_policy::Target::Discard(false)) => {
             Err(Error::invalid("queue.dead_letter.discard", "must be true if it is set"))

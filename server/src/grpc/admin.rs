@@ -76,6 +76,7 @@ impl Api {
             leases_lost: stats.leases_lost,
             rejected: stats.rejected,
             exhausted: stats.exhausted,
+            expired: stats.expired,
             ..Default::default()
         })
     }

@@ -235,7 +235,7 @@ impl Giving {
 fn append(shared: &Shared, gate: Arc<Gate>, letters: &[(DeadLetterHeader, Bytes)]) -> Append {
     let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
     let records = headers.iter().zip(letters).map(|(header, (_, message))| (&header[..], &message[..]));
-    let batch = batch::encode(shared.clock.now_ms(), records);
+    let batch = batch::encode(shared.clock.now_ms(), false, records);
     Append { gate, count: letters.len() as u32, batch }
 }
 

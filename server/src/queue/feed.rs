@@ -11,7 +11,8 @@ use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
 
 use super::Interval;
-use super::task::Task;
+use super::expiry::expires;
+use super::task::{Task, ms};
 use crate::catalogue::record::BindingRecord;
 use crate::error::Error;
 
@@ -51,12 +52,13 @@ impl Feed {
         }
     }
 
-    fn take(&mut self, log: LogId, base: Offset, commit: CommitNo, batch: &Batch) {
+    fn take(&mut self, log: LogId, base: Offset, commit: CommitNo, batch: &Batch, ttl_ms: u64) {
         for index in 0..batch.len() {
             let offset = base + index as u64;
             if offset >= self.read_to && self.matches(offset, batch, index) {
                 self.received += u64::from(offset >= self.began_at);
-                self.ahead.push_back(Entry { commit, log, offset, bytes: batch.message_len(index) });
+                let (bytes, expires) = (batch.message_len(index), expires(batch, index, ttl_ms));
+                self.ahead.push_back(Entry { commit, log, offset, bytes, expires });
             }
         }
         self.read_to = self.read_to.max(base + batch.len() as u64);
@@ -161,6 +163,7 @@ impl Task {
 
     /// Makes sure that a log's next entry is known, if there is one.
     async fn read_ahead(&mut self, log: LogId) -> Result<(), Error> {
+        let ttl_ms = ms(self.record.settings.message_ttl.as_ref());
         loop {
             let end = self.shared.store.end(log).min(self.holds.limit(log));
             let first = self.shared.store.first(log);
@@ -186,7 +189,7 @@ impl Task {
             let limit = self.holds.limit(log);
             for stored in read.into_iter().take_while(|stored| stored.base < limit) {
                 let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
-                feed.take(log, stored.base, stored.commit, &batch);
+                feed.take(log, stored.base, stored.commit, &batch, ttl_ms);
                 feed.newest = Some((stored.base, batch));
             }
         }

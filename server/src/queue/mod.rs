@@ -2,6 +2,7 @@
 
 mod commit;
 mod deliver;
+mod expiry;
 mod feed;
 mod holds;
 mod peek;

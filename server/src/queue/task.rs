@@ -125,6 +125,7 @@ fn config(record: &QueueRecord) -> QueueConfig {
         min_backoff_ms: ms(retry.min_backoff.as_ref()),
         max_backoff_ms: ms(retry.max_backoff.as_ref()),
         multiplier: retry.multiplier,
+        dead_letter_expired: settings.dead_letter.as_ref().is_some_and(|policy| policy.expired),
     }
 }
 

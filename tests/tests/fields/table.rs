@@ -72,7 +72,7 @@ pub const FIELDS: &[Row] = &[
     Shown("Message.message_id", "fields_of_messaging::all_of_a_message_is_carried_through"),
     Shown("Message.content_type", "fields_of_messaging::all_of_a_message_is_carried_through"),
     Refused("Message.priority", PUBLISH, r#"{"topic": "t", "messages": [{"priority": 1}]}"#, "messages[0].priority"),
-    Refused("Message.ttl_ms", PUBLISH, r#"{"topic": "t", "messages": [{"ttl_ms": 1}]}"#, "messages[0].ttl_ms"),
+    Shown("Message.ttl_ms", "expiry::a_message_expires_by_its_own_time_or_the_queues_over_a_crash_too"),
     Refused("Message.delay_ms", PUBLISH, r#"{"topic": "t", "messages": [{"delay_ms": 1}]}"#, "messages[0].delay_ms"),
     Refused(
         "Message.deliver_at_ms",
@@ -205,7 +205,7 @@ pub const FIELDS: &[Row] = &[
     Shown("Queue.max_lease", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
     Shown("Queue.retry", "delivery::retries_back_off_and_end_as_a_dead_letter"),
     Shown("Queue.dead_letter", "fields_of_admin::dead_letters_go_where_the_policy_says"),
-    Refused("Queue.message_ttl", QUEUE, r#"{"queue": {"name": "x", "message_ttl": "5s"}}"#, "queue.message_ttl"),
+    Shown("Queue.message_ttl", "expiry::a_message_expires_by_its_own_time_or_the_queues_over_a_crash_too"),
     Refused("Queue.limits", QUEUE, r#"{"queue": {"name": "x", "limits": {"max_bytes": 5}}}"#, "queue.limits"),
     Refused(
         "Queue.priority_levels",
@@ -242,12 +242,7 @@ pub const FIELDS: &[Row] = &[
     Shown("DeadLetterPolicy.queue", "fields_of_admin::dead_letters_go_where_the_policy_says"),
     Shown("DeadLetterPolicy.topic", "fields_of_admin::dead_letters_go_where_the_policy_says"),
     Shown("DeadLetterPolicy.discard", "fields_of_admin::dead_letters_go_where_the_policy_says"),
-    Refused(
-        "DeadLetterPolicy.expired",
-        QUEUE,
-        r#"{"queue": {"name": "x", "dead_letter": {"expired": true}}}"#,
-        "queue.dead_letter.expired",
-    ),
+    Shown("DeadLetterPolicy.expired", "expiry::what_expires_is_dead_lettered_only_where_the_policy_asks"),
     Shown("Binding.name", "fields_of_admin::bindings_are_listed_page_by_page_by_topic_and_queue"),
     Shown("Binding.topic", "delivery::a_queue_merges_its_sources_in_commit_order"),
     Shown("Binding.queue", "fields_of_admin::bindings_are_listed_page_by_page_by_topic_and_queue"),

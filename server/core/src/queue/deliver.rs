@@ -61,6 +61,11 @@ impl QueueMachine {
     pub fn deliver(&mut self, now: Millis, out: &mut Vec<Assignment>) {
         let mut passed = None;
         while let Some((place, item)) = self.first_ready(passed) {
+            if item.expires <= now {
+                self.ready.remove(&place);
+                self.expire((place.1, place.2), item);
+                continue;
+            }
             let Some(consumer) = self.pick(item.bytes) else { return };
             if !self.may_send((place.1, place.2)) {
                 passed = Some(place);

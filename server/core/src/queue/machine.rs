@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::deliver::Consumer;
+use super::expiry::Expiry;
 use super::{ConsumerId, DeadLetterOut, Entry, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX};
 use crate::cursor::Cursor;
 use crate::settle::{Progress, SettleRecord};
@@ -24,6 +25,7 @@ pub(super) struct Item {
     pub bytes: u32,
     pub attempts: u32,
     pub failures: u32,
+    pub expires: Millis,
 }
 
 /// A message with a consumer.
@@ -87,6 +89,7 @@ pub struct QueueMachine {
     pub(super) committing: BTreeMap<Ticket, Effects>,
     pub(super) next_ticket: u64,
     pub(super) random: u64,
+    pub(super) expiry: Expiry,
 }
 
 impl QueueMachine {
@@ -111,6 +114,7 @@ impl QueueMachine {
             committing: BTreeMap::new(),
             next_ticket: 1,
             random: seed | 1,
+            expiry: Expiry::default(),
         }
     }
 
@@ -178,11 +182,13 @@ impl QueueMachine {
             bytes: entry.bytes,
             attempts: retry.attempts.saturating_add(maybe_sent),
             failures: retry.failures,
+            expires: entry.expires,
         };
         let key = (entry.log, entry.offset);
         if retry.not_before_ms > 0 {
             self.waiting.insert(key, Waiting { item, due: retry.not_before_ms, durable: true });
             self.set_timer(retry.not_before_ms, key);
+            self.watch_expiry(key, &item);
         } else {
             self.make_ready(key, item);
         }
@@ -204,6 +210,7 @@ impl QueueMachine {
 
     pub(super) fn make_ready(&mut self, (log, offset): Key, item: Item) {
         self.ready.insert((item.commit, log, offset), item);
+        self.watch_expiry((log, offset), &item);
     }
 
     /// For a clean stop, once all else is durable: every message that was sent has an end or a retry on record, so that the

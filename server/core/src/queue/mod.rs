@@ -5,6 +5,7 @@
 //! the ticket is [committed](QueueMachine::committed).
 
 mod deliver;
+mod expiry;
 mod machine;
 mod outbox;
 mod seek;
@@ -23,6 +24,8 @@ use crate::{CommitNo, LogId, Millis, Offset};
 pub const WINDOW_MAX: usize = 4_096;
 /// Most leased and retrying messages; above, no fresh messages until some settle.
 pub const UNSETTLED_MAX: usize = 100_000;
+/// The time at which a message without a time to live expires.
+pub const NEVER: Millis = Millis::MAX;
 /// How far ahead the `sent` bound is reserved.
 pub const SENT_AHEAD: u64 = 8_192;
 
@@ -48,6 +51,8 @@ pub struct QueueConfig {
     pub max_backoff_ms: u64,
     /// By how much it grows with each failure.
     pub multiplier: f64,
+    /// Whether what expires is dead-lettered, or only counted.
+    pub dead_letter_expired: bool,
 }
 
 /// How much a consumer takes at once.
@@ -97,7 +102,7 @@ pub enum SettleStatus {
     AlreadySettled,
     /// The lease had ended.
     LeaseLost,
-    /// The queue or the message is gone.
+    /// The queue or the message is gone: deleted, or expired.
     Gone,
     /// Not an id of this broker.
     Invalid,
@@ -114,6 +119,8 @@ pub struct Entry {
     pub offset: Offset,
     /// Its size.
     pub bytes: u32,
+    /// From when on it is not delivered any more; [`NEVER`] if it does not expire.
+    pub expires: Millis,
 }
 
 /// One delivery to be made.
@@ -197,4 +204,6 @@ pub struct QueueStats {
     pub rejected: i64,
     /// Counter: dead-lettered after max_attempts.
     pub exhausted: i64,
+    /// Counter: their time to live ended.
+    pub expired: i64,
 }

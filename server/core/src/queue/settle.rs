@@ -36,7 +36,7 @@ impl QueueMachine {
     pub fn ack(&mut self, log: LogId, offset: Offset) -> SettleStatus {
         let Some(source) = self.sources.get(&log) else { return SettleStatus::Gone };
         if source.cursor.is_settled(offset) {
-            return SettleStatus::AlreadySettled;
+            return self.how_settled((log, offset));
         }
         self.stats.acked += 1;
         self.settle((log, offset));
@@ -98,12 +98,16 @@ impl QueueMachine {
     fn check_held(&self, (log, offset): Key, delivery: u64) -> Result<(), SettleStatus> {
         let source = self.sources.get(&log).ok_or(SettleStatus::Gone)?;
         if source.cursor.is_settled(offset) {
-            return Err(SettleStatus::AlreadySettled);
+            return Err(self.how_settled((log, offset)));
         }
         match self.held.get(&(log, offset)) {
             Some(held) if held.delivery == delivery => Ok(()),
             _ => Err(SettleStatus::LeaseLost),
         }
+    }
+
+    fn how_settled(&self, key: Key) -> SettleStatus {
+        if self.expiry.is_gone(key) { SettleStatus::Gone } else { SettleStatus::AlreadySettled }
     }
 
     /// Ends a message for good, wherever it is.
@@ -117,7 +121,7 @@ impl QueueMachine {
     }
 
     /// Records that a run of messages is done with.
-    fn settled(&mut self, run: Option<(LogId, Offset, Offset)>) {
+    pub(super) fn settled(&mut self, run: Option<(LogId, Offset, Offset)>) {
         let Some((log, from, to)) = run else { return };
         let change = Progress::Settled { from, to };
         let Some(source) = self.sources.get_mut(&log) else { return };
@@ -173,6 +177,7 @@ impl QueueMachine {
         match reason {
             DeadLetterReason::Rejected => self.stats.rejected += 1,
             DeadLetterReason::MaxAttempts => self.stats.exhausted += 1,
+            DeadLetterReason::Expired => self.stats.expired += 1,
         }
         let description = description.to_owned();
         self.dead_letters.push(DeadLetterOut { log: key.0, offset: key.1, reason, attempts, description });
@@ -189,11 +194,17 @@ impl QueueMachine {
         }
         self.push_record(key.0, change);
         self.waiting.insert(key, waiting);
+        self.watch_expiry(key, &item);
         self.await_release(key);
     }
 
-    /// Ends leases and backoffs whose time has come.
+    /// Ends leases, backoffs and messages whose time has come.
     pub fn tick(&mut self, now: Millis) {
+        self.end_timers(now);
+        self.expire_due(now);
+    }
+
+    fn end_timers(&mut self, now: Millis) {
         while let Some(&Reverse((due, key))) = self.timers.peek() {
             if due > now {
                 return;
@@ -217,7 +228,7 @@ impl QueueMachine {
     /// When [`tick`](Self::tick) has something to do next.
     #[must_use]
     pub fn next_timer(&self) -> Option<Millis> {
-        self.timers.peek().map(|Reverse((due, _))| *due)
+        self.timers.peek().map(|Reverse((due, _))| *due).into_iter().chain(self.expiry.next()).min()
     }
 
     /// Settles all that waits below `end`, but for what consumers hold; how many were in memory.

@@ -31,6 +31,7 @@ struct Owed {
     dead: bool,
     /// A seek may have counted it as delivered.
     sought: bool,
+    expires: Millis,
 }
 
 /// What has been handed in to be committed: the outbox, the acks in it, and a seek at its end.
@@ -51,9 +52,10 @@ struct World {
     held: Vec<Assignment>,
     consumers: Vec<ConsumerId>,
     crashed: bool,
+    dead_letter_expired: bool,
 }
 
-fn config() -> QueueConfig {
+fn config(dead_letter_expired: bool) -> QueueConfig {
     QueueConfig {
         lease_ms: 1_000,
         max_lease_ms: 5_000,
@@ -61,11 +63,16 @@ fn config() -> QueueConfig {
         min_backoff_ms: 10,
         max_backoff_ms: 100,
         multiplier: 2.0,
+        dead_letter_expired,
     }
 }
 
 fn machine(disk: &BTreeMap<LogId, Cursor>) -> QueueMachine {
-    let mut machine = QueueMachine::new(QueueId(1), config(), 7);
+    machine_with(config(false), disk)
+}
+
+fn machine_with(config: QueueConfig, disk: &BTreeMap<LogId, Cursor>) -> QueueMachine {
+    let mut machine = QueueMachine::new(QueueId(1), config, 7);
     for log in LOGS {
         machine.add_source(log, disk.get(&log).cloned().unwrap_or_default());
     }
@@ -75,10 +82,11 @@ fn machine(disk: &BTreeMap<LogId, Cursor>) -> QueueMachine {
 impl World {
     fn new(seed: u64) -> Self {
         let disk = BTreeMap::new();
+        let dead_letter_expired = seed.is_multiple_of(2);
         Self {
             seed: Seeded(seed),
             now: 1_000_000,
-            machine: machine(&disk),
+            machine: machine_with(config(dead_letter_expired), &disk),
             disk,
             published: Vec::new(),
             offered: 0,
@@ -88,6 +96,7 @@ impl World {
             held: Vec::new(),
             consumers: Vec::new(),
             crashed: false,
+            dead_letter_expired,
         }
     }
 
@@ -115,7 +124,8 @@ impl World {
         let matches = self.seed.below(4) > 0;
         self.published.push((commit, log, offset, matches));
         if matches {
-            self.owed.insert((log, offset), Owed::default());
+            let expires = if self.seed.below(3) == 0 { self.now + self.seed.below(6_000) } else { NEVER };
+            self.owed.insert((log, offset), Owed { expires, ..Owed::default() });
         }
     }
 
@@ -124,7 +134,8 @@ impl World {
             let (commit, log, offset, matches) = self.published[self.offered];
             self.offered += 1;
             if matches {
-                self.machine.offer(Entry { commit, log, offset, bytes: 10 });
+                let expires = self.owed[&(log, offset)].expires;
+                self.machine.offer(Entry { commit, log, offset, bytes: 10, expires });
             } else {
                 self.machine.passed(log, offset + 1);
             }
@@ -166,6 +177,7 @@ impl World {
             let owed = self.owed.get_mut(&(assignment.log, assignment.offset)).expect("only what matches is delivered");
             assert!(!owed.acked, "an acked message came back: {assignment:?}");
             assert!(!owed.dead, "a dead letter came back: {assignment:?}");
+            assert!(owed.expires > self.now, "an expired message was delivered: {assignment:?}");
             owed.deliveries += 1;
             assert!(owed.deliveries == 1 || assignment.attempt > 1, "a duplicate does not say so: {assignment:?}");
             let is_exact = !self.crashed && !owed.sought;
@@ -188,6 +200,7 @@ impl World {
             match status {
                 SettleStatus::Ok => self.acks_taken.push(place),
                 SettleStatus::AlreadySettled => {}
+                SettleStatus::Gone if self.owed[&place].expires <= self.now => {}
                 other => panic!("an ack got {other:?}"),
             }
         }
@@ -203,11 +216,16 @@ impl World {
         }
     }
 
-    /// Takes what is to be committed; with luck some of it reaches the disk.
-    fn commit(&mut self) {
+    /// Takes what is to be committed.
+    fn hand_in(&mut self) {
         if let Some(outbox) = self.machine.take_outbox() {
             self.committing.push((outbox, std::mem::take(&mut self.acks_taken), None));
         }
+    }
+
+    /// The same; with luck some of it reaches the disk.
+    fn commit(&mut self) {
+        self.hand_in();
         for _ in 0..self.seed.below(3) {
             self.reach_disk();
         }
@@ -227,6 +245,9 @@ impl World {
             if letter.reason == DeadLetterReason::MaxAttempts {
                 assert!(owed.failures_max >= MAX_ATTEMPTS, "given up after {} failures", owed.failures_max);
             }
+            if letter.reason == DeadLetterReason::Expired {
+                assert!(self.dead_letter_expired && owed.expires <= self.now, "expired too early: {letter:?}");
+            }
             owed.dead = true;
         }
         for key in acks {
@@ -245,7 +266,7 @@ impl World {
         let floor = self.seed.below(end + 1);
         let from = floor + self.seed.below(4);
         let settled = if from < end && self.seed.below(3) == 0 { vec![(from, from + 1)] } else { Vec::new() };
-        self.commit();
+        self.hand_in();
         self.machine.seek(log, floor, &settled);
         let outbox = self.machine.take_outbox().expect("a seek is on record");
         assert!(outbox.dead_letters.is_empty());
@@ -278,7 +299,7 @@ impl World {
         self.held.clear();
         self.consumers.clear();
         self.crashed = true;
-        self.machine = machine(&self.disk);
+        self.machine = machine_with(config(self.dead_letter_expired), &self.disk);
         self.offered = 0;
     }
 
@@ -305,7 +326,9 @@ impl World {
                 self.reach_disk();
             }
         }
-        let left: Vec<_> = self.owed.iter().filter(|(_, owed)| !owed.acked && !owed.dead).collect();
+        let may_be_gone = |owed: &Owed| owed.expires <= self.now && !self.dead_letter_expired;
+        let left: Vec<_> =
+            self.owed.iter().filter(|(_, owed)| !owed.acked && !owed.dead && !may_be_gone(owed)).collect();
         assert!(left.is_empty(), "lost: {left:?}");
         let stats = self.machine.stats();
         assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
@@ -330,7 +353,7 @@ fn random_histories_keep_every_promise() {
 
 fn one_message() -> (QueueMachine, Assignment) {
     let mut machine = machine(&BTreeMap::new());
-    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10 });
+    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: NEVER });
     machine.add_consumer(Window { messages: 1, bytes: 100 }, 1_000, LeaseMode::Timed);
     let mut out = Vec::new();
     machine.deliver(0, &mut out);
@@ -384,7 +407,7 @@ fn a_busy_consumer_does_not_hoard() {
     let (mut machine, _) = one_message();
     let second = machine.add_consumer(Window { messages: 10, bytes: 1_000 }, 1_000, LeaseMode::Stream);
     for offset in 1..4 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
     }
     let mut out = Vec::new();
     machine.deliver(0, &mut out);
@@ -395,7 +418,7 @@ fn a_busy_consumer_does_not_hoard() {
 fn purge_settles_what_waits_but_not_what_is_held() {
     let (mut machine, held) = one_message();
     for offset in 1..4 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
     }
     machine.purge(LOGS[0], 4);
     assert_eq!((machine.stats().ready, machine.stats().unsettled), (0, 1));
@@ -408,7 +431,7 @@ fn timers_of_settled_messages_do_not_pile_up() {
     let (mut machine, held) = one_message();
     machine.ack(held.log, held.offset);
     for offset in 1..20_000 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10 });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
         let mut out = Vec::new();
         machine.deliver(0, &mut out);
         if let Some(outbox) = machine.take_outbox() {
@@ -419,4 +442,38 @@ fn timers_of_settled_messages_do_not_pile_up() {
         assert_eq!(machine.ack(LOGS[0], offset), SettleStatus::Ok);
         assert!(machine.timers.len() <= 1_025, "{} timers", machine.timers.len());
     }
+}
+
+#[test]
+fn what_expires_leaves_from_any_place_and_what_is_held_may_still_be_acked() {
+    let (mut machine, held) = one_message();
+    for (offset, expires) in [(1, NEVER), (2, 500), (3, 400)] {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires });
+    }
+    assert_eq!(machine.next_timer(), Some(400));
+    machine.tick(499);
+    assert_eq!((machine.stats().ready, machine.stats().expired), (2, 1));
+    machine.tick(500);
+    assert_eq!((machine.stats().ready, machine.stats().expired), (1, 2));
+    assert!(machine.take_outbox().unwrap().dead_letters.is_empty());
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Ok);
+}
+
+#[test]
+fn an_ack_finds_that_its_message_has_expired() {
+    let mut machine = machine(&BTreeMap::from([(LOGS[0], Cursor::default())]));
+    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: 1_500 });
+    let mut out = Vec::new();
+    machine.pull(1, 100, 1_000, 0, &mut out);
+    let outbox = machine.take_outbox().unwrap();
+    machine.committed(outbox.ticket, 0);
+    machine.pull(1, 100, 1_000, 0, &mut out);
+    let held = out[0];
+    // The lease ends, and the message expires while it waits for its next attempt.
+    machine.tick(1_000);
+    machine.tick(1_500);
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Gone);
+    let key = (held.log, held.offset);
+    assert_eq!(machine.nack(key, held.delivery, NackMode::Retry, None, "", 1_500), SettleStatus::Gone);
+    assert_eq!(machine.stats().expired, 1);
 }

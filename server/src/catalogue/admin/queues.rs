@@ -65,6 +65,7 @@ impl Task {
             ("labels", !given.labels.is_empty() && given.labels != there.labels),
             ("lease", given.lease.is_some() && settings.lease != there.lease),
             ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
+            ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),
             ("retry", given.retry.is_some() && settings.retry != there.retry),
             ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
         ]);

@@ -1,0 +1,81 @@
+//! Messages that expire, in no time: see `time.rs`.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod paused;
+
+use ferrymq_client::v1::{DeadLetterPolicy, DeadLetterReason, Message, NackMode, Queue, SettleStatus};
+use ferrymq_client::{Client, Destination};
+use paused::{MINUTE, SECOND, broker, next, send, wire};
+
+async fn send_for(client: &Client, payload: &'static str, ttl_ms: i64) {
+    let message = Message { payload: payload.into(), ttl_ms, ..Message::default() };
+    client.publish(Destination::Queue("q".into()), vec![message]).await.unwrap();
+}
+
+async fn expired(client: &Client) -> i64 {
+    client.get_queue("q").await.unwrap().stats.unwrap().expired
+}
+
+fn settings() -> Queue {
+    Queue { name: "q".into(), message_ttl: wire(10 * MINUTE), ..Queue::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_lives_as_long_as_it_says_and_else_as_long_as_the_queue_says() {
+    let (_server, client) = broker().await;
+    client.create_queue(settings(), vec![]).await.unwrap();
+    send_for(&client, "as the queue", 0).await;
+    send_for(&client, "short", 60_000).await;
+    send_for(&client, "long", 3_600_000).await;
+    tokio::time::sleep(2 * MINUTE).await;
+    assert_eq!(expired(&client).await, 1);
+    tokio::time::sleep(9 * MINUTE).await;
+    assert_eq!(expired(&client).await, 2);
+    let (left, _) = next(&client, "q").await;
+    assert_eq!(left.message.unwrap().payload, "long");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivery_has_no_more_time_than_the_message_and_what_is_held_may_still_be_acked() {
+    let (_server, client) = broker().await;
+    client.create_queue(settings(), vec![]).await.unwrap();
+    send(&client, 2).await;
+    let (given_back, _) = next(&client, "q").await;
+    let (held, _) = next(&client, "q").await;
+    let ids = vec![given_back.ack_id.clone()];
+    client.nack(ids, NackMode::Release, Some(9 * MINUTE), "").await.unwrap();
+    client.extend(vec![held.ack_id.clone()], Some(20 * MINUTE)).await.unwrap();
+    tokio::time::sleep(9 * MINUTE + 30 * SECOND).await;
+    let (again, _) = next(&client, "q").await;
+    assert_eq!((again.attempt, expired(&client).await), (2, 0));
+    client.nack(vec![again.ack_id.clone()], NackMode::Release, Some(MINUTE), "").await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(expired(&client).await, 1);
+    assert_eq!(client.ack(vec![again.ack_id, held.ack_id]).await.unwrap(), [SettleStatus::Gone, SettleStatus::Ok]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_message_that_is_dead_lettered_does_not_expire_again() {
+    let (_server, client) = broker().await;
+    let dead_letter = Some(DeadLetterPolicy { expired: true, ..DeadLetterPolicy::default() });
+    client.create_queue(Queue { dead_letter, ..settings() }, vec![]).await.unwrap();
+    send_for(&client, "x", 60_000).await;
+    tokio::time::sleep(120 * MINUTE).await;
+    let (dead, _) = next(&client, "q.dlq").await;
+    let why = dead.dead_letter.unwrap();
+    assert_eq!((why.reason(), why.attempts), (DeadLetterReason::Expired, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_backlog_that_has_expired_is_passed_without_a_consumer() {
+    let (_server, client) = broker().await;
+    client.create_queue(settings(), vec![]).await.unwrap();
+    for _ in 0..5 {
+        send(&client, 5_000).await;
+    }
+    tokio::time::sleep(11 * MINUTE).await;
+    assert_eq!(expired(&client).await, 25_000);
+    let stats = client.get_queue("q").await.unwrap().stats.unwrap();
+    assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
+}
