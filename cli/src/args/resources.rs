@@ -64,6 +64,16 @@ pub enum QueueCommand {
   ferrymq queue list
   ferrymq queue list bill --json")]
     List(Prefix),
+    /// Deliver nothing until `queue resume`; publishing and settling go on.
+    #[command(after_help = "Examples:
+  ferrymq queue pause billing
+  ferrymq queue resume billing")]
+    Pause(Name),
+    /// Deliver again after `queue pause`.
+    #[command(after_help = "Examples:
+  ferrymq queue resume billing
+  ferrymq queue get billing --json")]
+    Resume(Name),
     /// Delete one with its messages.
     #[command(after_help = "Examples:
   ferrymq queue delete billing
@@ -118,6 +128,9 @@ pub struct QueueArgs {
     /// Messages without a time to live of their own are not delivered any more after so long, e.g. 1h.
     #[arg(long, value_parser = values::duration)]
     pub ttl: Option<Duration>,
+    /// Only the newest delivery can be acked: a late ack is refused instead of settling.
+    #[arg(long)]
+    pub exactly_once: bool,
     /// Dead-letter what expires; else it is counted and gone.
     #[arg(long)]
     pub dead_letter_expired: bool,

@@ -23,6 +23,16 @@ pub async fn run(command: QueueCommand, context: &Context) -> Result<(), Failure
             output::note(&format!("queue `{}` deleted with {dropped} messages", which.name));
             Ok(())
         }
+        QueueCommand::Pause(which) => {
+            context.client.pause(&which.name).await?;
+            output::note(&format!("queue `{}` delivers nothing until it is resumed", which.name));
+            Ok(())
+        }
+        QueueCommand::Resume(which) => {
+            context.client.resume(&which.name).await?;
+            output::note(&format!("queue `{}` delivers again", which.name));
+            Ok(())
+        }
         QueueCommand::Seek { name, to, topic } => seek(name, to, topic, context).await,
     }
 }
@@ -69,6 +79,7 @@ fn settings(args: QueueArgs) -> Queue {
             expired: args.dead_letter_expired,
         }),
         message_ttl: args.ttl.map(values::wire),
+        exactly_once: args.exactly_once,
         ..Queue::default()
     }
 }

@@ -5,8 +5,8 @@ use ferrymq_proto::v1::{
     CreateSnapshotRequest, CreateTopicRequest, CreateTopicResponse, DeleteBindingRequest, DeleteQueueRequest,
     DeleteQueueResponse, DeleteSnapshotRequest, DeleteTopicRequest, GetBindingRequest, GetQueueRequest,
     GetSnapshotRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest, ListQueuesRequest,
-    ListSnapshotsRequest, ListTopicsRequest, PeekRequest, PeekResponse, PurgeRequest, Queue, ResourceView, SeekRequest,
-    SeekResponse, Snapshot, Topic,
+    ListSnapshotsRequest, ListTopicsRequest, PauseRequest, PeekRequest, PeekResponse, PurgeRequest, Queue,
+    ResourceView, ResumeRequest, SeekRequest, SeekResponse, Snapshot, Topic,
 };
 
 use crate::{Client, Error};
@@ -184,6 +184,18 @@ impl Client {
     /// Drops what waits in a queue, or what a topic keeps; how many messages that were.
     pub async fn purge(&self, request: PurgeRequest) -> Result<i64, Error> {
         Ok(self.operations().purge(request).await?.into_inner().messages)
+    }
+
+    /// Stops deliveries of a queue; publishing and settling go on.
+    pub async fn pause(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.operations().pause(PauseRequest { queue: queue.into() }).await?;
+        Ok(())
+    }
+
+    /// Starts them again.
+    pub async fn resume(&self, queue: impl Into<String>) -> Result<(), Error> {
+        self.operations().resume(ResumeRequest { queue: queue.into() }).await?;
+        Ok(())
     }
 
     /// Moves a queue's progress, back (replay) or forward (skip).

@@ -39,6 +39,17 @@ pub struct QueueRecord {
     /// The dead-letter queue of another queue: no limit of attempts, and no dead-letter queue of its own.
     #[prost(bool, tag = "4")]
     pub is_dlq: bool,
+    /// How often it was changed since it was made.
+    #[prost(uint64, tag = "5")]
+    pub changes: u64,
+}
+
+impl QueueRecord {
+    /// Changes with every change: the uid, and behind it the number of changes if there were any.
+    pub fn etag(&self) -> String {
+        let uid = &self.settings.uid;
+        if self.changes == 0 { uid.clone() } else { format!("{uid}-{}", self.changes) }
+    }
 }
 
 /// A binding, alive or ended. An ended one stays until its queue has passed what had matched.

@@ -117,7 +117,6 @@ fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
     unsupported(queue.priority_levels > 1, "queue.priority_levels")?;
     non_negative("queue.priority_levels", i64::from(queue.priority_levels))?;
     unsupported(queue.dedup_window.is_some(), "queue.dedup_window")?;
-    unsupported(queue.exactly_once, "queue.exactly_once")?;
     unsupported(!queue.fairness_attribute.is_empty(), "queue.fairness_attribute")?;
     unsupported(queue.rate_limit.is_some(), "queue.rate_limit")?;
     unsupported(queue.idle_expiry.is_some(), "queue.idle_expiry")?;

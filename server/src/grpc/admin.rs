@@ -49,7 +49,7 @@ impl Api {
 
     pub(crate) async fn queue_of(&self, queue: &Queue, full: bool) -> Result<pb::Queue, Error> {
         let mut settings = queue.record.settings.clone();
-        settings.etag = settings.uid.clone();
+        settings.etag = queue.record.etag();
         if full {
             let bindings = self.broker.catalogue().bindings_to(queue.record.id);
             settings.bindings = bindings.iter().filter(|b| b.is_alive()).map(|b| b.settings.clone()).collect();

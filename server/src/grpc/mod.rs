@@ -5,6 +5,7 @@ mod deliver;
 mod messaging;
 mod operations;
 mod outlet;
+mod pause;
 mod publish;
 mod seek;
 mod snapshots;

@@ -199,6 +199,16 @@ impl pb::operations_service_server::OperationsService for Api {
         Ok(Response::new(self.seek_queue(&request.into_inner()).await?))
     }
 
+    async fn pause(&self, request: Request<pb::PauseRequest>) -> Answer<pb::PauseResponse> {
+        self.pause_queue(request.into_inner().queue, true).await?;
+        Ok(Response::new(pb::PauseResponse {}))
+    }
+
+    async fn resume(&self, request: Request<pb::ResumeRequest>) -> Answer<pb::ResumeResponse> {
+        self.pause_queue(request.into_inner().queue, false).await?;
+        Ok(Response::new(pb::ResumeResponse {}))
+    }
+
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Answer<pb::GetStatsResponse> {
         let request = request.into_inner();
         let mut topics = HashMap::new();

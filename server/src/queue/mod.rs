@@ -146,6 +146,7 @@ pub(crate) enum Message {
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
     Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
     Purge(Reply<u64>),
+    Pause(bool, Reply<()>),
     Seek(seek::Seeking),
     Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
@@ -196,6 +197,11 @@ impl QueueHandle {
             let mailbox = self.mailbox.clone();
             tokio::spawn(async move { mailbox.send(message).await });
         }
+    }
+
+    /// Hands out nothing from now on, or all again. The catalogue's record tells the next start.
+    pub async fn pause(&self, paused: bool) -> Result<(), Error> {
+        self.ask(|reply| Message::Pause(paused, reply)).await
     }
 
     /// Drops all that waits; how many that were.

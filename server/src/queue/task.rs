@@ -163,8 +163,10 @@ impl Task {
                 tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
                 self.fail(&error);
             }
-            self.hand_out(now).await;
-            self.serve_pulls(now).await;
+            if !self.record.settings.paused {
+                self.hand_out(now).await;
+                self.serve_pulls(now).await;
+            }
             self.tell_caught_up();
         }
         self.commit().await;
@@ -208,6 +210,10 @@ impl Task {
                 self.holds.let_go(rules);
             }
             Message::Purge(reply) => self.purge(reply).await,
+            Message::Pause(paused, reply) => {
+                self.record.settings.paused = paused;
+                let _ = reply.send(Ok(()));
+            }
             Message::Seek(seeking) => self.seeking.push_back(seeking),
             Message::Peek { from, max, reply } => {
                 let answer = self.peek(&from, max).await;
@@ -293,6 +299,9 @@ impl Task {
         let each = held.iter().copied();
         let machine = &mut self.machine;
         match settlement {
+            Settlement::Ack if self.record.settings.exactly_once => {
+                each.map(|h| machine.ack_newest((h.log, h.offset), h.delivery)).collect()
+            }
             Settlement::Ack => machine.ack_all(each.map(|held| (held.log, held.offset))),
             Settlement::Nack { mode, delay_ms, reason } => {
                 each.map(|h| machine.nack((h.log, h.offset), h.delivery, *mode, *delay_ms, reason, now)).collect()

@@ -20,7 +20,7 @@ const BINDING: &str = "AdminService/CreateBinding";
 const PEEK: &str = "OperationsService/Peek";
 
 /// The methods that work. The others answer UNIMPLEMENTED.
-pub const METHODS: [&str; 28] = [
+pub const METHODS: [&str; 30] = [
     "MessagingService/GetServerInfo",
     PUBLISH,
     "MessagingService/PublishStream",
@@ -47,6 +47,8 @@ pub const METHODS: [&str; 28] = [
     "AdminService/DeleteSnapshot",
     PEEK,
     "OperationsService/Purge",
+    "OperationsService/Pause",
+    "OperationsService/Resume",
     "OperationsService/Seek",
     "OperationsService/GetStats",
 ];
@@ -214,7 +216,7 @@ pub const FIELDS: &[Row] = &[
         "queue.priority_levels",
     ),
     Refused("Queue.dedup_window", QUEUE, r#"{"queue": {"name": "x", "dedup_window": "5s"}}"#, "queue.dedup_window"),
-    Refused("Queue.exactly_once", QUEUE, r#"{"queue": {"name": "x", "exactly_once": true}}"#, "queue.exactly_once"),
+    Shown("Queue.exactly_once", "exactly_once::a_late_ack_does_not_settle"),
     Refused(
         "Queue.fairness_attribute",
         QUEUE,
@@ -317,6 +319,8 @@ pub const FIELDS: &[Row] = &[
     Shown("SeekRequest.queue", "seek::a_seek_back_delivers_again_and_says_so_and_a_seek_forward_skips"),
     Shown("SeekRequest.to", "seek::a_seek_back_delivers_again_and_says_so_and_a_seek_forward_skips"),
     Shown("SeekRequest.topic", "seek::each_log_moves_or_only_the_one_that_is_named"),
+    Shown("PauseRequest.queue", "pause::a_paused_queue_delivers_nothing_and_takes_all_else_over_a_crash_too"),
+    Shown("ResumeRequest.queue", "pause::a_paused_queue_delivers_nothing_and_takes_all_else_over_a_crash_too"),
     Shown("GetStatsRequest.topics", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
     Shown("GetStatsRequest.queues", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
 ];

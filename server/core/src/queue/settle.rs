@@ -43,6 +43,14 @@ impl QueueMachine {
         SettleStatus::Ok
     }
 
+    /// Done, unless this is not the newest delivery, or its lease has ended: for queues where only one consumer may say so.
+    pub fn ack_newest(&mut self, (log, offset): (LogId, Offset), delivery: u64) -> SettleStatus {
+        match self.check_held((log, offset), delivery) {
+            Ok(()) => self.ack(log, offset),
+            Err(status) => status,
+        }
+    }
+
     /// Given back, or up.
     pub fn nack(
         &mut self,

@@ -1,6 +1,7 @@
 //! The one task that changes the catalogue: each command is one commit, then a new picture for the readers.
 
 mod bindings;
+mod pause;
 mod queues;
 mod snapshots;
 mod topics;
@@ -39,6 +40,8 @@ pub enum Command {
     DeleteTopic(pb::DeleteTopicRequest, Reply<bool>),
     /// Make a queue and bindings to it, in one commit.
     CreateQueue(Box<NewQueue>, Reply<(Arc<Queue>, bool)>),
+    /// Stop a queue's deliveries, or start them again.
+    PauseQueue(String, bool, Reply<()>),
     /// Delete a queue; how many messages went with it.
     DeleteQueue(pb::DeleteQueueRequest, Reply<Option<i64>>),
     /// Make a binding.
@@ -150,6 +153,10 @@ impl Task {
                 let answer = self.create_queue(new).await;
                 self.answer(reply, answer);
             }
+            Command::PauseQueue(name, paused, reply) => {
+                let answer = self.pause_queue(&name, paused).await;
+                self.answer(reply, answer);
+            }
             Command::DeleteQueue(request, reply) => {
                 let answer = self.delete_queue(request).await;
                 self.answer(reply, answer);
@@ -219,13 +226,13 @@ fn stamp(create: &mut Option<prost_types::Timestamp>, update: &mut Option<prost_
     (*create, *update) = (now, now);
 }
 
-/// A resource never changes yet, so its etag is its uid.
-fn check_etag(given: &str, uid: &str) -> Result<(), Error> {
-    if given.is_empty() || given == uid {
+/// A topic never changes yet, so its etag is its uid.
+fn check_etag(given: &str, etag: &str) -> Result<(), Error> {
+    if given.is_empty() || given == etag {
         return Ok(());
     }
-    Err(Error::new(ErrorReason::EtagMismatch, "the resource is another one than the etag was read of")
-        .meta("etag", uid))
+    Err(Error::new(ErrorReason::EtagMismatch, "the resource is another one than the etag was read of, or has changed")
+        .meta("etag", etag))
 }
 
 /// Nobody reads the log any more, and nothing comes to it.

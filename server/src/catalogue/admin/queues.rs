@@ -34,7 +34,7 @@ impl Task {
         let (id, inbox) = (self.take_id(), self.take_id());
         settings.uid = uid(id);
         stamp(&mut settings.create_time, &mut settings.update_time);
-        let record = QueueRecord { settings, id, inbox, is_dlq: kind == QueueKind::DeadLetters };
+        let record = QueueRecord { settings, id, inbox, is_dlq: kind == QueueKind::DeadLetters, changes: 0 };
         let bindings = self.new_bindings(bindings, &record)?;
         let made = self.commit_bindings(bindings, Some(&record)).await?;
         for binding in made {
@@ -67,6 +67,7 @@ impl Task {
             ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
             ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),
             ("retry", given.retry.is_some() && settings.retry != there.retry),
+            ("exactly_once", given.exactly_once && !there.exactly_once),
             ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
         ]);
         if let Some(fields) = differ {
@@ -83,7 +84,7 @@ impl Task {
             Err(_) if request.allow_missing => return Ok(None),
             found => found?,
         };
-        check_etag(&request.etag, &queue.record.settings.uid)?;
+        check_etag(&request.etag, &queue.record.etag())?;
         let waiting = self.last_count(&queue, request.force).await?;
         self.commit_queue_gone(&queue).await?;
         queue.handle.stop();
