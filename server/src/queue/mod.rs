@@ -4,6 +4,7 @@ mod commit;
 mod deliver;
 mod expiry;
 mod feed;
+mod floors;
 mod holds;
 mod peek;
 mod seek;

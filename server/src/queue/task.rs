@@ -67,6 +67,8 @@ pub(super) struct Task {
     /// The number of the bindings that it follows.
     pub(super) rules: u64,
     pub(super) failed: Option<Error>,
+    /// When floors that have risen are to be recorded.
+    pub(super) floors_due: Option<Instant>,
     /// The first commit that failed.
     pub(super) uncommitted: Option<Error>,
     /// The feeds of the start are there: further ones are new.
@@ -99,6 +101,7 @@ pub(crate) fn start(
         holds: Arc::default(),
         rules: 0,
         failed: None,
+        floors_due: None,
         uncommitted: None,
         started: is_new,
         stopped: false,
@@ -169,6 +172,7 @@ impl Task {
             }
             self.tell_caught_up();
         }
+        self.record_floors_in_time();
         self.commit().await;
         self.end_pulls();
     }
@@ -180,7 +184,8 @@ impl Task {
         // Those whose time is over are answered after a commit, which wakes the task by itself.
         let waiting = self.pulls.iter().filter(|pull| pull.until > instant);
         let pulls = waiting.map(|pull| pull.until.duration_since(instant));
-        machine.into_iter().chain(pulls).min().unwrap_or(Duration::MAX)
+        let floors = self.floors_due.map(|due| due.saturating_duration_since(instant).max(Duration::from_millis(1)));
+        machine.into_iter().chain(pulls).chain(floors).min().unwrap_or(Duration::MAX)
     }
 
     // --- the mailbox

@@ -6,6 +6,7 @@
 
 mod deliver;
 mod expiry;
+mod floors;
 mod machine;
 mod outbox;
 mod seek;
