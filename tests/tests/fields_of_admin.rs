@@ -90,7 +90,7 @@ async fn settings_of_a_queue_come_back_as_given() {
     let queue = Queue {
         name: "x".into(),
         labels: HashMap::from([("team".to_owned(), "a".to_owned())]),
-        ordering: Ordering::None.into(),
+        ordering: Ordering::Key.into(),
         lease: seconds(5),
         max_lease: seconds(9),
         retry: Some(retry),

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 
 pub use broker::{BenchArgs, ServeArgs};
 pub use messages::{PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
-pub use resources::{BindingCommand, QueueArgs, QueueCommand, TopicCommand};
+pub use resources::{BindingCommand, QueueArgs, QueueCommand, QueueOrdering, TopicCommand};
 pub use snapshots::SnapshotCommand;
 
 const EXIT_CODES: &str = "\

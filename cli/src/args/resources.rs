@@ -52,7 +52,8 @@ pub enum QueueCommand {
     #[command(after_help = "Examples:
   ferrymq queue create billing --topic orders --pattern 'eu.#'
   ferrymq queue create jobs --max-attempts 5 --lease 2m
-  ferrymq queue create quotes --ttl 10m --dead-letter-expired")]
+  ferrymq queue create quotes --ttl 10m --dead-letter-expired
+  ferrymq queue create accounts --topic bookings --ordering key")]
     Create(QueueArgs),
     /// Show one, with its bindings and numbers.
     #[command(after_help = "Examples:
@@ -110,6 +111,10 @@ pub struct QueueArgs {
     /// Of the topic, only routing keys like this: `*` is one word, `#` none or more.
     #[arg(long, requires = "topic")]
     pub pattern: Option<String>,
+    /// What is kept in order: `key`, messages of one ordering key, over any number of consumers; `strict`, all of them,
+    /// to one consumer at a time.
+    #[arg(long, value_enum)]
+    pub ordering: Option<QueueOrdering>,
     /// How long a delivery is one consumer's, e.g. 30s.
     #[arg(long, value_parser = values::duration)]
     pub lease: Option<Duration>,
@@ -134,6 +139,17 @@ pub struct QueueArgs {
     /// Dead-letter what expires; else it is counted and gone.
     #[arg(long)]
     pub dead_letter_expired: bool,
+}
+
+/// What a queue keeps in order.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum QueueOrdering {
+    /// First in, first out as far as redelivery and several consumers allow.
+    None,
+    /// The next message of an ordering key only when the one before it is settled.
+    Key,
+    /// The next message only when those before it are settled or with the same consumer.
+    Strict,
 }
 
 /// `ferrymq binding ...`

@@ -1,10 +1,12 @@
 //! `ferrymq queue`.
 
 use ferrymq_client::v1::dead_letter_policy::Target;
-use ferrymq_client::v1::{Binding, DeadLetterPolicy, LogPoint, Queue, ResourceView, RetryPolicy, SeekRequest};
+use ferrymq_client::v1::{
+    Binding, DeadLetterPolicy, LogPoint, Ordering, Queue, ResourceView, RetryPolicy, SeekRequest,
+};
 
 use super::Context;
-use crate::args::{QueueArgs, QueueCommand};
+use crate::args::{QueueArgs, QueueCommand, QueueOrdering};
 use crate::failure::Failure;
 use crate::{json, output, values};
 
@@ -67,6 +69,7 @@ fn settings(args: QueueArgs) -> Queue {
     let retry = args.max_attempts.is_some() || args.min_backoff.is_some() || args.max_backoff.is_some();
     Queue {
         name: args.name,
+        ordering: args.ordering.map_or(Ordering::Unspecified, ordering).into(),
         lease: args.lease.map(values::wire),
         retry: retry.then(|| RetryPolicy {
             max_attempts: args.max_attempts,
@@ -81,6 +84,14 @@ fn settings(args: QueueArgs) -> Queue {
         message_ttl: args.ttl.map(values::wire),
         exactly_once: args.exactly_once,
         ..Queue::default()
+    }
+}
+
+fn ordering(of: QueueOrdering) -> Ordering {
+    match of {
+        QueueOrdering::None => Ordering::None,
+        QueueOrdering::Key => Ordering::Key,
+        QueueOrdering::Strict => Ordering::Strict,
     }
 }
 

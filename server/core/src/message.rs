@@ -219,13 +219,25 @@ fn take_field<'a>(input: &mut &'a [u8]) -> Result<(u64, Value<'a>), Malformed> {
 /// The routing key of a message that was checked when it was published.
 #[must_use]
 pub fn routing_key(message: &[u8]) -> &str {
+    std::str::from_utf8(bytes_of(3, message)).unwrap_or_default()
+}
+
+/// The ordering key of a message that was checked when it was published.
+#[must_use]
+pub fn ordering_key(message: &[u8]) -> &[u8] {
+    bytes_of(4, message)
+}
+
+fn bytes_of(wanted: u64, message: &[u8]) -> &[u8] {
     let mut input = message;
     while let Ok((number, value)) = take_field(&mut input) {
-        if let (3, Value::Bytes(bytes)) = (number, value) {
-            return std::str::from_utf8(bytes).unwrap_or_default();
+        if let Value::Bytes(bytes) = value
+            && number == wanted
+        {
+            return bytes;
         }
     }
-    ""
+    &[]
 }
 
 /// The time to live of a message that was checked when it was published, in ms; 0: none of its own.
@@ -279,7 +291,8 @@ mod tests {
         .concat();
         let head = scan(&message, 1_000).unwrap();
         assert_eq!(head, Head { routing_key: "eu.de", ordering_key: "key", message_id: "id", ttl_ms: TTL_MS_MAX });
-        assert_eq!((routing_key(&message), ttl_ms(&message)), ("eu.de", TTL_MS_MAX));
+        assert_eq!((routing_key(&message), ordering_key(&message)), ("eu.de", &b"key"[..]));
+        assert_eq!(ttl_ms(&message), TTL_MS_MAX);
     }
 
     #[test]
@@ -314,7 +327,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = scan(&bytes, 1_000);
-            let _ = (routing_key(&bytes), ttl_ms(&bytes));
+            let _ = (routing_key(&bytes), ordering_key(&bytes), ttl_ms(&bytes));
         }
     }
 }

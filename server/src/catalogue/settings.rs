@@ -91,12 +91,10 @@ pub fn non_negative(field: &str, value: i64) -> Result<(), Error> {
 /// A queue with its defaults.
 pub fn queue(mut queue: pb::Queue) -> Result<pb::Queue, Error> {
     labels("queue.labels", &queue.labels)?;
-    match queue.ordering() {
-        pb::Ordering::Unspecified | pb::Ordering::None => queue.set_ordering(pb::Ordering::None),
-        pb::Ordering::Key | pb::Ordering::Strict => return Err(Error::not_supported("queue.ordering")),
-    }
-    if pb::Ordering::try_from(queue.ordering).is_err() {
-        return Err(Error::not_supported("queue.ordering"));
+    match pb::Ordering::try_from(queue.ordering) {
+        Ok(pb::Ordering::Unspecified) => queue.set_ordering(pb::Ordering::None),
+        Ok(_) => {}
+        Err(_) => return Err(Error::not_supported("queue.ordering")),
     }
     refuse_later_queue_settings(&queue)?;
     let max_lease = millis("queue.max_lease", queue.max_lease.as_ref(), 30 * 60_000, 1_000, 12 * 3_600_000)?;

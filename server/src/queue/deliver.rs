@@ -135,7 +135,7 @@ impl Task {
         if let Some(error) = &self.failed {
             self.pulls.drain(..).for_each(|pull| drop(pull.reply.send(Err(error.clone()))));
         }
-        let is_held_back = self.machine.stats().ready > 0 && !self.in_flight.is_empty();
+        let is_held_back = self.machine.can_be_pulled() && !self.in_flight.is_empty();
         if is_held_back || self.pulls.iter().all(|pull| pull.until > now) {
             return;
         }
@@ -156,6 +156,7 @@ impl Task {
         let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.catching_up).into_iter().partition(|upto| {
             upto.ends.iter().all(|(log, end)| self.machine.read_to(*log) >= *end)
                 && first_ready.is_none_or(|first| first > upto.newest)
+                && !self.machine.is_parked_upto(upto.newest)
         });
         self.catching_up = waiting;
         for upto in done {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
-use ferrymq_core::queue::Entry;
+use ferrymq_core::queue::{Entry, KeyHash};
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
 
@@ -18,6 +18,8 @@ use crate::error::Error;
 
 /// Bytes read from one log at a time.
 pub(super) const READ_BYTES: usize = 1 << 20;
+/// Most messages taken at a time: where keys are kept in order, what is parked fills no window.
+const FILL_MAX: usize = 16_384;
 
 /// One log that feeds the queue.
 pub(super) struct Feed {
@@ -35,6 +37,8 @@ pub(super) struct Feed {
     pub(super) began_at: Offset,
     /// Messages that matched since then.
     pub(super) received: u64,
+    /// Where the queue keeps keys in order.
+    pub(super) keys: Option<KeyHash>,
 }
 
 impl Feed {
@@ -57,11 +61,24 @@ impl Feed {
             let offset = base + index as u64;
             if offset >= self.read_to && self.matches(offset, batch, index) {
                 self.received += u64::from(offset >= self.began_at);
-                let (bytes, expires) = (batch.message_len(index), expires(batch, index, ttl_ms));
-                self.ahead.push_back(Entry { commit, log, offset, bytes, expires });
+                let entry = self.entry((log, offset), commit, batch, index, ttl_ms);
+                self.ahead.push_back(entry);
             }
         }
         self.read_to = self.read_to.max(base + batch.len() as u64);
+    }
+
+    pub(super) fn entry(
+        &self,
+        (log, offset): (LogId, Offset),
+        commit: CommitNo,
+        batch: &Batch,
+        index: usize,
+        ttl_ms: u64,
+    ) -> Entry {
+        let key = self.keys.as_ref().map_or(0, |keys| keys.of(&batch.message(index)));
+        let (bytes, expires) = (batch.message_len(index), expires(batch, index, ttl_ms));
+        Entry { commit, log, offset, bytes, expires, key }
     }
 
     /// How many of the last `unread` messages before `end` lie in some interval.
@@ -97,13 +114,24 @@ impl Task {
         self.machine.passed(log, from);
         let read_to = self.machine.cursor(log).map_or(from, Cursor::floor);
         let began_at = if self.started { read_to } else { self.shared.store.end(log) };
-        let feed = Feed { topic, intervals, newest: None, ahead: VecDeque::new(), read_to, began_at, received: 0 };
+        let feed = Feed {
+            topic,
+            intervals,
+            newest: None,
+            ahead: VecDeque::new(),
+            read_to,
+            began_at,
+            received: 0,
+            keys: self.keys.clone(),
+        };
         self.feeds.insert(log, feed);
         self.shared.watch.watch(log, &self.notify);
         self.notify.notify_one();
     }
 
     pub(super) fn rebind(&mut self, bindings: &[Arc<BindingRecord>], cursors: &mut BTreeMap<LogId, Cursor>) {
+        // It would miss what new logs bring; it begins anew.
+        self.again = None;
         let mut by_log: BTreeMap<LogId, Vec<&Arc<BindingRecord>>> = BTreeMap::new();
         for binding in bindings {
             by_log.entry(binding.log_id()).or_default().push(binding);
@@ -123,8 +151,13 @@ impl Task {
 
     /// Reads on where the machine has room, and offers what matched in the order of commits.
     pub(super) async fn fill(&mut self) -> Result<(), Error> {
+        let mut taken = 0;
         loop {
             if self.machine.room() == 0 {
+                return Ok(());
+            }
+            if taken >= FILL_MAX {
+                self.notify.notify_one();
                 return Ok(());
             }
             // All that is below this commit is in the logs' ends; what comes later sorts behind it.
@@ -144,14 +177,15 @@ impl Task {
                 .min()
                 .filter(|(commit, _)| *commit <= visible);
             let Some((_, log)) = next else { return Ok(()) };
-            self.offer_from(log);
+            taken += self.offer_from(log);
         }
     }
 
-    /// Offers one log's next entries, as long as they are of the commit that is next.
-    fn offer_from(&mut self, log: LogId) {
-        let Some(feed) = self.feeds.get_mut(&log) else { return };
-        let Some(commit) = feed.ahead.front().map(|entry| entry.commit) else { return };
+    /// Offers one log's next entries, as long as they are of the commit that is next; how many.
+    fn offer_from(&mut self, log: LogId) -> usize {
+        let Some(feed) = self.feeds.get_mut(&log) else { return 0 };
+        let Some(commit) = feed.ahead.front().map(|entry| entry.commit) else { return 0 };
+        let before = feed.ahead.len();
         while let Some(entry) = feed.ahead.front().copied()
             && entry.commit == commit
             && self.machine.room() > 0
@@ -159,6 +193,7 @@ impl Task {
             self.machine.offer(entry);
             feed.ahead.pop_front();
         }
+        before - feed.ahead.len()
     }
 
     /// Makes sure that a log's next entry is known, if there is one.

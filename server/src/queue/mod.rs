@@ -1,5 +1,6 @@
 //! A queue: one task that owns its state machine, and the handle that everybody else holds.
 
+mod again;
 mod commit;
 mod deliver;
 mod expiry;

@@ -71,6 +71,7 @@ impl Task {
 
     fn seek_log(&mut self, Target { log, to }: Target) {
         let end = self.shared.store.end(log);
+        self.again = None;
         let Some(feed) = self.feeds.get_mut(&log) else { return };
         let (floor, settled) = match to {
             To::Offset(offset) => (offset.min(end), Vec::new()),

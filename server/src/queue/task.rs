@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_core::queue::{End, LeaseMode, QueueConfig, QueueMachine, SettleStatus, Ticket};
+use ferrymq_core::queue::{End, KeyHash, LeaseMode, Ordering, QueueConfig, QueueMachine, SettleStatus, Ticket};
 use ferrymq_core::{LogId, QueueId};
 use ferrymq_engine::store::Store;
+use ferrymq_proto::server as pb;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::again::Again;
 use super::commit::Answer;
 use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
@@ -45,12 +47,16 @@ pub(crate) struct Shared {
     pub admin: std::sync::OnceLock<Admin>,
 }
 
-/// The task. Its parts: `feed`, `deliver`, `commit`, `peek`.
+/// The task. Its parts: `feed`, `again`, `deliver`, `commit`, `peek`.
 pub(super) struct Task {
     pub(super) record: QueueRecord,
     pub(super) shared: Arc<Shared>,
     pub(super) machine: QueueMachine,
     pub(super) feeds: BTreeMap<LogId, Feed>,
+    /// Where keys are kept in order.
+    pub(super) keys: Option<KeyHash>,
+    /// What is being read again for keys.
+    pub(super) again: Option<Again>,
     pub(super) consumers: HashMap<u64, mpsc::Sender<Event>>,
     /// Consumers that have not been told yet that they caught up.
     pub(super) catching_up: Vec<CatchingUp>,
@@ -84,11 +90,15 @@ pub(crate) fn start(
     is_new: bool,
 ) -> QueueHandle {
     let (mailbox, receiver) = mpsc::channel(MAILBOX);
-    let machine = QueueMachine::new(QueueId(record.id), config(&record), record.id ^ shared.epoch);
+    let config = config(&record);
+    let keys = (config.ordering == Ordering::Key).then(KeyHash::default);
+    let machine = QueueMachine::new(QueueId(record.id), config, record.id ^ shared.epoch);
     let mut task = Task {
         record,
         machine,
         feeds: BTreeMap::new(),
+        keys,
+        again: None,
         consumers: HashMap::new(),
         catching_up: Vec::new(),
         pulls: VecDeque::new(),
@@ -129,6 +139,11 @@ fn config(record: &QueueRecord) -> QueueConfig {
         max_backoff_ms: ms(retry.max_backoff.as_ref()),
         multiplier: retry.multiplier,
         dead_letter_expired: settings.dead_letter.as_ref().is_some_and(|policy| policy.expired),
+        ordering: match settings.ordering() {
+            pb::Ordering::Unspecified | pb::Ordering::None => Ordering::None,
+            pb::Ordering::Key => Ordering::Key,
+            pb::Ordering::Strict => Ordering::Strict,
+        },
     }
 }
 
@@ -162,7 +177,11 @@ impl Task {
         }
         self.seek_when_quiet().await;
         if self.failed.is_none() && self.seeking.is_empty() {
-            if let Err(error) = self.fill().await {
+            let read = match self.fill().await {
+                Ok(()) => self.read_again().await,
+                failed => failed,
+            };
+            if let Err(error) = read {
                 tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
                 self.fail(&error);
             }

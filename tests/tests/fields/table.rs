@@ -202,7 +202,6 @@ pub const FIELDS: &[Row] = &[
     Shown("Queue.name", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
     Shown("Queue.labels", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
     Shown("Queue.ordering", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
-    Refused("Queue.ordering", QUEUE, r#"{"queue": {"name": "x", "ordering": "ORDERING_KEY"}}"#, "queue.ordering"),
     Shown("Queue.lease", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
     Shown("Queue.max_lease", "fields_of_admin::settings_of_a_queue_come_back_as_given"),
     Shown("Queue.retry", "delivery::retries_back_off_and_end_as_a_dead_letter"),

@@ -18,7 +18,7 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    fn takes(&self, bytes: u32) -> bool {
+    pub(super) fn takes(&self, bytes: u32) -> bool {
         let fits = self.bytes + u64::from(bytes) <= self.window.bytes;
         self.messages < self.window.messages && (fits || self.messages == 0)
     }
@@ -36,10 +36,7 @@ impl QueueMachine {
     /// Closes a consumer; what it held goes back.
     pub fn remove_consumer(&mut self, id: ConsumerId, end: End, now: Millis) {
         self.consumers.remove(&id);
-        let mut held: Vec<Key> =
-            self.held.iter().filter(|(_, held)| held.consumer == id).map(|(key, _)| *key).collect();
-        held.sort_unstable();
-        for key in held {
+        for key in self.held_in_order(|held| held.consumer == id) {
             match end {
                 End::Lost => self.fail(key, now, None, "the consumer went away"),
                 End::BrokerEnded => self.give_back(key, now),
@@ -50,11 +47,16 @@ impl QueueMachine {
     /// Gives every delivery back without a failure: for a clean stop.
     pub fn release_all(&mut self, now: Millis) {
         self.consumers.clear();
-        let mut held: Vec<Key> = self.held.keys().copied().collect();
-        held.sort_unstable();
-        for key in held {
+        for key in self.held_in_order(|_| true) {
             self.give_back(key, now);
         }
+    }
+
+    fn held_in_order(&self, wanted: impl Fn(&Held) -> bool) -> Vec<Key> {
+        let held = self.held.iter().filter(|(_, held)| wanted(held));
+        let mut places: Vec<Place> = held.map(|(key, held)| (held.item.commit, key.0, key.1)).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, log, offset)| (log, offset)).collect()
     }
 
     /// Hands out what consumers have credit for, oldest first, each to the one with the most free credit.
@@ -66,8 +68,11 @@ impl QueueMachine {
                 self.expire((place.1, place.2), item);
                 continue;
             }
-            let Some(consumer) = self.pick(item.bytes) else { return };
+            let Some(consumer) = self.pick(place, item.bytes) else { return };
             if !self.may_send((place.1, place.2)) {
+                if self.is_strict() {
+                    return;
+                }
                 passed = Some(place);
                 continue;
             }
@@ -98,7 +103,10 @@ impl QueueMachine {
         self.consumers = others;
     }
 
-    fn pick(&self, bytes: u32) -> Option<ConsumerId> {
+    fn pick(&self, place: Place, bytes: u32) -> Option<ConsumerId> {
+        if self.is_strict() {
+            return self.pick_active(place, bytes);
+        }
         let free = |consumer: &Consumer| {
             u64::from(consumer.window.messages - consumer.messages) * 1_000 / u64::from(consumer.window.messages.max(1))
         };
@@ -138,6 +146,7 @@ impl QueueMachine {
         }
         let held = Held { item, consumer, delivery, since: now, lease_end: now.saturating_add(lease_ms) };
         self.held.insert((log, offset), held);
+        self.strict.holder = Some(consumer);
         self.set_timer(held.lease_end, (log, offset));
         self.stats.delivered += 1;
         self.stats.redelivered += i64::from(item.attempts > 1);

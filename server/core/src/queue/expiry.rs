@@ -86,7 +86,9 @@ impl QueueMachine {
         if item.attempts > 0 {
             self.expiry.remember(key);
         }
+        self.await_end(item.key);
         if self.config.dead_letter_expired {
+            self.await_dead_letter();
             let (reason, attempts) = (DeadLetterReason::Expired, item.attempts);
             self.dead_letters.push(DeadLetterOut { log, offset, reason, attempts, description: String::new() });
         }

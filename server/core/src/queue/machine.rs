@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::deliver::Consumer;
 use super::expiry::Expiry;
+use super::keys::Keys;
+use super::strict::Strict;
 use super::{ConsumerId, DeadLetterOut, Entry, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX};
 use crate::cursor::Cursor;
 use crate::settle::{Progress, SettleRecord};
@@ -13,7 +15,7 @@ use crate::{CommitNo, LogId, Millis, Offset, QueueId};
 pub(super) type Key = (LogId, Offset);
 
 /// Where a message stands in the queue's order.
-pub(super) type Place = (CommitNo, LogId, Offset);
+pub type Place = (CommitNo, LogId, Offset);
 
 /// By log and offset. The keys are the broker's own numbers, so a fast hash is safe.
 pub(super) type Table<T> = HashMap<Key, T, foldhash::fast::RandomState>;
@@ -26,6 +28,7 @@ pub(super) struct Item {
     pub attempts: u32,
     pub failures: u32,
     pub expires: Millis,
+    pub key: u64,
 }
 
 /// A message with a consumer.
@@ -60,12 +63,18 @@ pub(super) struct Source {
     pub(super) delivered_to: Offset,
     /// The floor as the records tell it; the cursor's own also has what did not match.
     pub(super) floor_recorded: Offset,
+    /// Unsettled messages that wait for another one of their key, in memory or on disk.
+    pub(super) behind: i64,
 }
 
 /// What a commit makes possible.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     pub(super) released: Vec<Key>,
+    /// Ordering keys whose message is done with.
+    pub(super) ended: Vec<u64>,
+    /// Dead letters of a STRICT queue.
+    pub(super) given_up: usize,
     pub(super) sent: Vec<(LogId, Offset)>,
 }
 
@@ -90,6 +99,8 @@ pub struct QueueMachine {
     pub(super) next_ticket: u64,
     pub(super) random: u64,
     pub(super) expiry: Expiry,
+    pub(super) keys: Keys,
+    pub(super) strict: Strict,
 }
 
 impl QueueMachine {
@@ -115,6 +126,8 @@ impl QueueMachine {
             next_ticket: 1,
             random: seed | 1,
             expiry: Expiry::default(),
+            keys: Keys::default(),
+            strict: Strict::default(),
         }
     }
 
@@ -129,6 +142,7 @@ impl QueueMachine {
             maybe_sent: sent,
             delivered_to: 0,
             floor_recorded: floor,
+            behind: 0,
         };
         self.sources.entry(log).or_insert(source);
     }
@@ -142,6 +156,7 @@ impl QueueMachine {
         for key in held {
             self.let_go(key);
         }
+        self.drop_parked(log, Offset::MAX);
     }
 
     /// The logs it reads.
@@ -158,7 +173,7 @@ impl QueueMachine {
     /// How many more fresh messages it takes now.
     #[must_use]
     pub fn room(&self) -> usize {
-        if self.held.len() + self.waiting.len() >= UNSETTLED_MAX {
+        if self.held.len() + self.waiting.len() >= UNSETTLED_MAX || self.has_all_lanes() {
             return 0;
         }
         WINDOW_MAX.saturating_sub(self.ready.len())
@@ -172,9 +187,14 @@ impl QueueMachine {
             return;
         }
         source.read_to = entry.offset + 1;
-        if source.cursor.is_settled(entry.offset) {
-            return;
+        if !source.cursor.is_settled(entry.offset) && !self.is_parked(&entry) {
+            self.admit(&entry);
         }
+    }
+
+    /// Lets an unsettled message go its way.
+    pub(super) fn admit(&mut self, entry: &Entry) {
+        let Some(source) = self.sources.get(&entry.log) else { return };
         let retry = source.cursor.retry(entry.offset).unwrap_or_default();
         let maybe_sent = u32::from(entry.offset < source.maybe_sent);
         let item = Item {
@@ -183,6 +203,7 @@ impl QueueMachine {
             attempts: retry.attempts.saturating_add(maybe_sent),
             failures: retry.failures,
             expires: entry.expires,
+            key: entry.key,
         };
         let key = (entry.log, entry.offset);
         if retry.not_before_ms > 0 {

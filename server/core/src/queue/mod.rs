@@ -7,15 +7,18 @@
 mod deliver;
 mod expiry;
 mod floors;
+mod keys;
 mod machine;
 mod outbox;
 mod seek;
 mod settle;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub use machine::QueueMachine;
+pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
+pub use machine::{Place, QueueMachine};
 
 use crate::batch::DeadLetterReason;
 use crate::settle::SettleRecord;
@@ -37,6 +40,18 @@ pub type ConsumerId = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+/// What is kept in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ordering {
+    /// First in, first out as far as redelivery and several consumers allow.
+    #[default]
+    None,
+    /// One unsettled delivery of each key at a time.
+    Key,
+    /// One after the other, to one consumer at a time.
+    Strict,
+}
+
 /// Settings that the machine follows.
 #[derive(Debug, Clone)]
 pub struct QueueConfig {
@@ -54,6 +69,8 @@ pub struct QueueConfig {
     pub multiplier: f64,
     /// Whether what expires is dead-lettered, or only counted.
     pub dead_letter_expired: bool,
+    /// What is kept in order.
+    pub ordering: Ordering,
 }
 
 /// How much a consumer takes at once.
@@ -122,6 +139,8 @@ pub struct Entry {
     pub bytes: u32,
     /// From when on it is not delivered any more; [`NEVER`] if it does not expire.
     pub expires: Millis,
+    /// The number of its ordering key; 0: none, or the queue does not ask.
+    pub key: u64,
 }
 
 /// One delivery to be made.

@@ -59,6 +59,8 @@ impl QueueMachine {
             let due = waiting.due;
             self.set_timer(due, key);
         }
+        self.strict.giving_up -= effects.given_up.min(self.strict.giving_up);
+        effects.ended.into_iter().for_each(|key| self.go_on(key));
         self.tick(now);
     }
 

@@ -53,6 +53,7 @@ impl QueueMachine {
         for key in held {
             self.let_go(key);
         }
+        self.drop_parked(log, Offset::MAX);
         for effects in self.committing.values_mut().chain([&mut self.effects]) {
             effects.released.retain(|(of, _)| *of != log);
             effects.sent.retain(|(of, _)| *of != log);

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::machine::{Key, QueueMachine, Waiting};
+use super::machine::{Item, Key, QueueMachine, Waiting};
 use super::{DeadLetterOut, NackMode, SettleStatus};
 use crate::batch::DeadLetterReason;
 use crate::settle::{Progress, Retry};
@@ -15,7 +15,9 @@ impl QueueMachine {
         let mut run: Option<(LogId, Offset, Offset)> = None;
         for (log, offset) in places {
             // What is held is not settled.
-            let is_held = self.let_go((log, offset)).is_some();
+            let held = self.let_go((log, offset));
+            let is_held = held.is_some();
+            self.await_end(held.map_or(0, |held| held.item.key));
             self.stats.acked += i64::from(is_held);
             if let Some((of, _, to)) = &mut run
                 && is_held
@@ -122,8 +124,10 @@ impl QueueMachine {
     fn settle(&mut self, key: Key) {
         let (log, offset) = key;
         let item = self.let_go(key).map(|held| held.item).or_else(|| self.waiting.remove(&key).map(|w| w.item));
-        if item.is_none() {
-            self.remove_ready(key);
+        match item.or_else(|| self.remove_ready(key)) {
+            Some(item) => self.await_end(item.key),
+            None if offset < self.read_to(log) => self.count_behind(log, -1),
+            None => {}
         }
         self.settled(Some((log, offset, offset + 1)));
     }
@@ -142,17 +146,16 @@ impl QueueMachine {
     }
 
     /// A late ack of a message that is ready again: rare, so the window is searched.
-    fn remove_ready(&mut self, (log, offset): Key) {
-        let place = self.ready.keys().find(|(_, of, at)| (*of, *at) == (log, offset)).copied();
-        if let Some(place) = place {
-            self.ready.remove(&place);
-        }
+    fn remove_ready(&mut self, (log, offset): Key) -> Option<Item> {
+        let place = self.ready.keys().find(|(_, of, at)| (*of, *at) == (log, offset)).copied()?;
+        self.ready.remove(&place)
     }
 
     /// Back in its place without a failure.
     pub(super) fn give_back(&mut self, key: Key, due: Millis) {
         let Some(held) = self.let_go(key) else { return };
         self.wait(key, Waiting { item: held.item, due, durable: false });
+        self.take_back_behind((held.item.commit, key.0, key.1));
     }
 
     /// Tried and failed: comes again after a backoff, or is dead-lettered.
@@ -188,12 +191,13 @@ impl QueueMachine {
             DeadLetterReason::Expired => self.stats.expired += 1,
         }
         let description = description.to_owned();
+        self.await_dead_letter();
         self.dead_letters.push(DeadLetterOut { log: key.0, offset: key.1, reason, attempts, description });
         self.settle(key);
     }
 
     /// Writes down how a message that was given back stands. It goes out again only once that is durable.
-    fn wait(&mut self, key: Key, waiting: Waiting) {
+    pub(super) fn wait(&mut self, key: Key, waiting: Waiting) {
         let item = waiting.item;
         let state = Retry { attempts: item.attempts, failures: item.failures, not_before_ms: waiting.due };
         let change = Progress::Retry { offset: key.1, state };
@@ -258,5 +262,6 @@ impl QueueMachine {
             from = upto.max(from) + 1;
         }
         self.passed(log, end);
+        self.drop_parked(log, end);
     }
 }

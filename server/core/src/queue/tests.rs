@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod order;
+
 use super::*;
 use crate::QueueId;
 use crate::cursor::Cursor;
@@ -37,15 +39,30 @@ struct Owed {
 /// What has been handed in to be committed: the outbox, the acks in it, and a seek at its end.
 type Handed = (Outbox, Vec<(LogId, Offset)>, Option<(LogId, Offset, Vec<(Offset, Offset)>)>);
 
+/// A message as it lies in a log.
+#[derive(Clone, Copy, Debug)]
+struct Published {
+    commit: CommitNo,
+    log: LogId,
+    offset: Offset,
+    matches: bool,
+    key: u64,
+}
+
 struct World {
+    ordering: Ordering,
+    /// Seeks are among what happens.
+    seeks: bool,
     seed: Seeded,
     now: Millis,
     machine: QueueMachine,
     /// On disk: the cursors as the committed records make them.
     disk: BTreeMap<LogId, Cursor>,
-    /// Published: (commit, log, offset, matches).
-    published: Vec<(CommitNo, LogId, Offset, bool)>,
+    published: Vec<Published>,
     offered: usize,
+    /// Where the reading for keys that forgot their messages stands.
+    again: Option<BTreeMap<LogId, Offset>>,
+    streak: order::Streak,
     committing: Vec<Handed>,
     acks_taken: Vec<(LogId, Offset)>,
     owed: BTreeMap<(LogId, Offset), Owed>,
@@ -64,6 +81,7 @@ fn config(dead_letter_expired: bool) -> QueueConfig {
         max_backoff_ms: 100,
         multiplier: 2.0,
         dead_letter_expired,
+        ordering: Ordering::None,
     }
 }
 
@@ -79,17 +97,28 @@ fn machine_with(config: QueueConfig, disk: &BTreeMap<LogId, Cursor>) -> QueueMac
     machine
 }
 
+/// Of which a key parks little, so that it soon has to read again.
+fn small_machine(disk: &BTreeMap<LogId, Cursor>, ordering: Ordering, dead_letter_expired: bool) -> QueueMachine {
+    let mut machine = machine_with(QueueConfig { ordering, ..config(dead_letter_expired) }, disk);
+    machine.keys.bounds = keys::Bounds { each: 3, all: 5 };
+    machine
+}
+
 impl World {
-    fn new(seed: u64) -> Self {
+    fn ordered(seed: u64, ordering: Ordering) -> Self {
         let disk = BTreeMap::new();
         let dead_letter_expired = seed.is_multiple_of(2);
         Self {
+            ordering,
+            seeks: ordering == Ordering::None || (ordering == Ordering::Key && seed.is_multiple_of(2)),
             seed: Seeded(seed),
             now: 1_000_000,
-            machine: machine_with(config(dead_letter_expired), &disk),
+            machine: small_machine(&disk, ordering, dead_letter_expired),
             disk,
             published: Vec::new(),
             offered: 0,
+            again: None,
+            streak: order::Streak::default(),
             committing: Vec::new(),
             acks_taken: Vec::new(),
             owed: BTreeMap::new(),
@@ -101,7 +130,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.seed.below(15) {
+        match self.seed.below(16) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -111,7 +140,8 @@ impl World {
             10 => self.nack(),
             11 => self.commit(),
             12 => self.pass_time(),
-            13 if self.seed.below(3) == 0 => self.seek(),
+            13 if self.seeks && self.seed.below(3) == 0 => self.seek(),
+            14 => self.read_again(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ => self.pull(),
         }
@@ -119,25 +149,30 @@ impl World {
 
     fn publish(&mut self) {
         let log = LOGS[self.seed.below(2) as usize];
-        let offset = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+        let offset = self.published.iter().filter(|m| m.log == log).count() as u64;
         let commit = CommitNo(self.published.len() as u64 + 1);
         let matches = self.seed.below(4) > 0;
-        self.published.push((commit, log, offset, matches));
+        let key = self.seed.below(4);
+        self.published.push(Published { commit, log, offset, matches, key });
         if matches {
             let expires = if self.seed.below(3) == 0 { self.now + self.seed.below(6_000) } else { NEVER };
             self.owed.insert((log, offset), Owed { expires, ..Owed::default() });
         }
     }
 
+    fn entry(&self, message: Published) -> Entry {
+        let Published { commit, log, offset, key, .. } = message;
+        Entry { commit, log, offset, bytes: 10, expires: self.owed[&(log, offset)].expires, key }
+    }
+
     fn offer(&mut self) {
         while self.offered < self.published.len() && self.machine.room() > 0 {
-            let (commit, log, offset, matches) = self.published[self.offered];
+            let message = self.published[self.offered];
             self.offered += 1;
-            if matches {
-                let expires = self.owed[&(log, offset)].expires;
-                self.machine.offer(Entry { commit, log, offset, bytes: 10, expires });
+            if message.matches {
+                self.machine.offer(self.entry(message));
             } else {
-                self.machine.passed(log, offset + 1);
+                self.machine.passed(message.log, message.offset + 1);
             }
         }
     }
@@ -182,6 +217,11 @@ impl World {
             assert!(owed.deliveries == 1 || assignment.attempt > 1, "a duplicate does not say so: {assignment:?}");
             let is_exact = !self.crashed && !owed.sought;
             assert!(!is_exact || assignment.attempt == owed.deliveries, "without a crash attempts are exact");
+            match self.ordering {
+                Ordering::None => {}
+                Ordering::Key => self.check_key_order(&assignment),
+                Ordering::Strict => self.check_strict_order(&assignment),
+            }
             self.held.push(assignment);
         }
     }
@@ -211,6 +251,11 @@ impl World {
         let held = self.held.swap_remove(index);
         let mode = [NackMode::Release, NackMode::Retry, NackMode::Reject][self.seed.below(3) as usize];
         let status = self.machine.nack((held.log, held.offset), held.delivery, mode, None, "no", self.now);
+        if status == SettleStatus::Ok && mode == NackMode::Reject {
+            self.given_up(held.log, held.offset);
+        } else if status == SettleStatus::Ok {
+            self.broken_at(held.log, held.offset);
+        }
         if status == SettleStatus::Ok && mode == NackMode::Retry {
             self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
         }
@@ -262,7 +307,7 @@ impl World {
     /// Somewhere between the log's start and its end, now and then with a few settled above, as of a snapshot.
     fn seek(&mut self) {
         let log = LOGS[self.seed.below(2) as usize];
-        let end = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+        let end = self.published.iter().filter(|m| m.log == log).count() as u64;
         let floor = self.seed.below(end + 1);
         let from = floor + self.seed.below(4);
         let settled = if from < end && self.seed.below(3) == 0 { vec![(from, from + 1)] } else { Vec::new() };
@@ -272,7 +317,7 @@ impl World {
         assert!(outbox.dead_letters.is_empty());
         self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Some((log, floor, settled))));
         self.held.retain(|held| held.log != log);
-        self.offered = 0;
+        (self.offered, self.again) = (0, None);
     }
 
     /// A seek is durable: what lies behind it is owed again, what lies before it no more.
@@ -290,6 +335,7 @@ impl World {
             self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
         }
         self.machine.tick(self.now);
+        self.break_where_leases_ended();
     }
 
     /// What is not on disk is gone.
@@ -299,8 +345,9 @@ impl World {
         self.held.clear();
         self.consumers.clear();
         self.crashed = true;
-        self.machine = machine_with(config(self.dead_letter_expired), &self.disk);
-        self.offered = 0;
+        self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
+        (self.offered, self.again) = (0, None);
+        self.streak = order::Streak::default();
     }
 
     /// In the end everything that matched is acked or dead, and nothing else is.
@@ -310,13 +357,15 @@ impl World {
             1_000,
             LeaseMode::Stream,
         ));
-        for _ in 0..100 {
+        for _ in 0..200 {
             self.now += 10_000;
             for held in &self.held {
                 self.owed.get_mut(&(held.log, held.offset)).unwrap().failures_max += 1;
             }
             self.machine.tick(self.now);
+            self.break_where_leases_ended();
             self.offer();
+            self.read_again();
             self.deliver();
             while !self.held.is_empty() {
                 self.ack();
@@ -333,7 +382,7 @@ impl World {
         let stats = self.machine.stats();
         assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
         for log in LOGS {
-            let end = self.published.iter().filter(|(_, of, ..)| *of == log).count() as u64;
+            let end = self.published.iter().filter(|m| m.log == log).count() as u64;
             let open: BTreeSet<u64> = (0..end).filter(|o| !self.machine.cursor(log).unwrap().is_settled(*o)).collect();
             assert!(open.is_empty(), "never settled: {open:?}");
         }
@@ -343,7 +392,7 @@ impl World {
 #[test]
 fn random_histories_keep_every_promise() {
     for seed in 0..4_000 {
-        let mut world = World::new(seed);
+        let mut world = World::ordered(seed, Ordering::None);
         for _ in 0..150 {
             world.step();
         }
@@ -353,7 +402,7 @@ fn random_histories_keep_every_promise() {
 
 fn one_message() -> (QueueMachine, Assignment) {
     let mut machine = machine(&BTreeMap::new());
-    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: NEVER });
+    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: NEVER, key: 0 });
     machine.add_consumer(Window { messages: 1, bytes: 100 }, 1_000, LeaseMode::Timed);
     let mut out = Vec::new();
     machine.deliver(0, &mut out);
@@ -407,7 +456,7 @@ fn a_busy_consumer_does_not_hoard() {
     let (mut machine, _) = one_message();
     let second = machine.add_consumer(Window { messages: 10, bytes: 1_000 }, 1_000, LeaseMode::Stream);
     for offset in 1..4 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
     }
     let mut out = Vec::new();
     machine.deliver(0, &mut out);
@@ -418,7 +467,7 @@ fn a_busy_consumer_does_not_hoard() {
 fn purge_settles_what_waits_but_not_what_is_held() {
     let (mut machine, held) = one_message();
     for offset in 1..4 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
     }
     machine.purge(LOGS[0], 4);
     assert_eq!((machine.stats().ready, machine.stats().unsettled), (0, 1));
@@ -431,7 +480,7 @@ fn timers_of_settled_messages_do_not_pile_up() {
     let (mut machine, held) = one_message();
     machine.ack(held.log, held.offset);
     for offset in 1..20_000 {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
         let mut out = Vec::new();
         machine.deliver(0, &mut out);
         if let Some(outbox) = machine.take_outbox() {
@@ -448,7 +497,7 @@ fn timers_of_settled_messages_do_not_pile_up() {
 fn what_expires_leaves_from_any_place_and_what_is_held_may_still_be_acked() {
     let (mut machine, held) = one_message();
     for (offset, expires) in [(1, NEVER), (2, 500), (3, 400)] {
-        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires });
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires, key: 0 });
     }
     assert_eq!(machine.next_timer(), Some(400));
     machine.tick(499);
@@ -462,7 +511,7 @@ fn what_expires_leaves_from_any_place_and_what_is_held_may_still_be_acked() {
 #[test]
 fn an_ack_finds_that_its_message_has_expired() {
     let mut machine = machine(&BTreeMap::from([(LOGS[0], Cursor::default())]));
-    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: 1_500 });
+    machine.offer(Entry { commit: CommitNo(1), log: LOGS[0], offset: 0, bytes: 10, expires: 1_500, key: 0 });
     let mut out = Vec::new();
     machine.pull(1, 100, 1_000, 0, &mut out);
     let outbox = machine.take_outbox().unwrap();

@@ -28,17 +28,30 @@ impl QueueMachine {
         self.ready.first_key_value().map(|((commit, ..), _)| *commit)
     }
 
+    /// True if a pull would get something, once what it waits for is on disk.
+    #[must_use]
+    pub fn can_be_pulled(&self) -> bool {
+        let is_taken = self.is_strict() && !(self.consumers.is_empty() && self.held.is_empty());
+        !self.ready.is_empty() && !is_taken
+    }
+
+    /// True if something up to a commit waits for another message of its key.
+    #[must_use]
+    pub fn is_parked_upto(&self, commit: CommitNo) -> bool {
+        self.keys.waits_upto(commit)
+    }
+
     /// Up to where a log has been read.
     #[must_use]
     pub fn read_to(&self, log: LogId) -> Offset {
         self.sources.get(&log).map_or(0, |source| source.read_to)
     }
 
-    /// Numbers; `ready` is what the window holds.
+    /// Numbers; `ready` is what the window holds and what waits for another message of its key.
     #[must_use]
     pub fn stats(&self) -> QueueStats {
         QueueStats {
-            ready: self.ready.len() as i64,
+            ready: self.ready.len() as i64 + self.sources.values().map(|source| source.behind).sum::<i64>(),
             unsettled: self.held.len() as i64,
             backing_off: self.waiting.len() as i64,
             consumers: self.consumers.len() as i64,

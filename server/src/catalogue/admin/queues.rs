@@ -63,6 +63,7 @@ impl Task {
         let there = &queue.record.settings;
         let differ = differing(&[
             ("labels", !given.labels.is_empty() && given.labels != there.labels),
+            ("ordering", given.ordering != 0 && settings.ordering != there.ordering),
             ("lease", given.lease.is_some() && settings.lease != there.lease),
             ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
             ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),

@@ -1,0 +1,204 @@
+//! What the model knows of order: for each message what stands before it, and for STRICT what a reader of the deliveries
+//! would see. Then histories of queues that keep order.
+
+use super::*;
+
+type At = (CommitNo, LogId, Offset);
+
+/// What came out of a STRICT queue since order was last broken.
+#[derive(Default)]
+pub(super) struct Streak {
+    delivered: Vec<At>,
+    consumer: ConsumerId,
+}
+
+impl World {
+    /// All of a key that stands before a message is settled for good, or dead, on disk.
+    pub(super) fn check_key_order(&self, assignment: &Assignment) {
+        let at = |m: &&Published| (m.log, m.offset) == (assignment.log, assignment.offset);
+        let message = self.published.iter().find(at).expect("only what is published is delivered");
+        let before = self.published.iter().filter(|m| m.matches && m.key == message.key && m.commit < message.commit);
+        // A seek moves one log against the others.
+        let before = before.filter(|m| m.key != 0 && (!self.seeks || m.log == message.log));
+        for earlier in before {
+            let owed = &self.owed[&(earlier.log, earlier.offset)];
+            assert!(owed.acked || owed.dead || self.is_gone(owed), "{message:?} overtakes {earlier:?}");
+        }
+    }
+
+    /// All that stands before a message is settled, or went to the same consumer before it and nothing went wrong since.
+    pub(super) fn check_strict_order(&mut self, assignment: &Assignment) {
+        let commit = self.commit_of(assignment.log, assignment.offset);
+        let at = (commit, assignment.log, assignment.offset);
+        if self.streak.consumer != assignment.consumer {
+            self.streak.delivered.clear();
+            self.streak.consumer = assignment.consumer;
+        }
+        self.streak.delivered.retain(|earlier| *earlier < at);
+        for earlier in self.published.iter().filter(|m| m.matches && m.commit < commit) {
+            let owed = &self.owed[&(earlier.log, earlier.offset)];
+            let taken = self.acks_taken.contains(&(earlier.log, earlier.offset)) || self.is_committing(earlier);
+            let out = self.streak.delivered.contains(&(earlier.commit, earlier.log, earlier.offset));
+            assert!(owed.acked || owed.dead || taken || out || self.is_gone(owed), "{at:?} overtakes {earlier:?}");
+        }
+        self.streak.delivered.push(at);
+    }
+
+    fn is_gone(&self, owed: &Owed) -> bool {
+        owed.expires <= self.now && !self.dead_letter_expired
+    }
+
+    fn is_committing(&self, message: &Published) -> bool {
+        self.committing.iter().any(|(_, acks, _)| acks.contains(&(message.log, message.offset)))
+    }
+
+    fn commit_of(&self, log: LogId, offset: Offset) -> CommitNo {
+        self.published.iter().find(|m| (m.log, m.offset) == (log, offset)).expect("it is published").commit
+    }
+
+    /// A message was given back: a reader has to see it, and all behind it, once more.
+    pub(super) fn broken_at(&mut self, log: LogId, offset: Offset) {
+        let at = (self.commit_of(log, offset), log, offset);
+        self.streak.delivered.retain(|earlier| *earlier < at);
+    }
+
+    /// A message was given up: until it is a dead letter nothing may follow.
+    pub(super) fn given_up(&mut self, log: LogId, offset: Offset) {
+        self.streak.delivered.retain(|(_, of, at)| (*of, *at) != (log, offset));
+    }
+
+    /// Leases that ended broke the order where they were.
+    pub(super) fn break_where_leases_ended(&mut self) {
+        for (commit, log, offset) in self.streak.delivered.clone() {
+            let settled = self.machine.cursor(log).is_some_and(|cursor| cursor.is_settled(offset));
+            if !settled && self.machine.state_of(log, offset) != Some(MessageState::Unsettled) {
+                self.streak.delivered.retain(|earlier| *earlier < (commit, log, offset));
+            }
+        }
+    }
+
+    /// Reads again what keys have forgotten, a few messages at a time: other things happen in between.
+    pub(super) fn read_again(&mut self) {
+        if self.again.is_none() {
+            let from = self.machine.again_from();
+            let begin = |from: At| LOGS.map(|log| (log, self.first_at(log, from))).into_iter().collect();
+            self.again = from.map(begin);
+        }
+        for _ in 0..1 + self.seed.below(8) {
+            let Some(again) = &mut self.again else { return };
+            let unread = |m: &&Published| (again[&m.log]..self.machine.read_to(m.log)).contains(&m.offset);
+            let Some(message) = self.published.iter().find(unread).copied() else {
+                self.machine.end_again(true);
+                self.again = None;
+                return;
+            };
+            again.insert(message.log, message.offset + 1);
+            let entry = message.matches.then(|| self.entry(message));
+            if let Some(entry) = entry
+                && !self.machine.take_again(&entry)
+            {
+                self.machine.end_again(false);
+                self.again = None;
+            }
+        }
+    }
+
+    fn first_at(&self, log: LogId, from: At) -> Offset {
+        let of_log = self.published.iter().filter(|m| m.log == log);
+        of_log.filter(|m| (m.commit, m.log, m.offset) < from).count() as Offset
+    }
+}
+
+fn histories(ordering: Ordering, seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut world = World::ordered(seed, ordering);
+        for _ in 0..250 {
+            world.step();
+        }
+        world.drain();
+        assert_eq!(world.machine.keys.size(), (0, 0), "lanes are left over");
+    }
+}
+
+#[test]
+fn random_histories_keep_each_key_in_order() {
+    histories(Ordering::Key, 0..4_000);
+}
+
+#[test]
+fn random_histories_keep_a_strict_queue_in_order() {
+    histories(Ordering::Strict, 0..4_000);
+}
+
+fn keyed(keys: impl Iterator<Item = u64>) -> (QueueMachine, Vec<Entry>) {
+    let mut machine = machine_with(QueueConfig { ordering: Ordering::Key, ..config(false) }, &BTreeMap::new());
+    let entry = |(n, key)| Entry {
+        commit: CommitNo(n as u64 + 1),
+        log: LOGS[0],
+        offset: n as u64,
+        bytes: 10,
+        expires: NEVER,
+        key,
+    };
+    let entries: Vec<Entry> = keys.enumerate().map(entry).collect();
+    machine.add_consumer(Window { messages: 4_000, bytes: 1 << 30 }, 1_000, LeaseMode::Stream);
+    (machine, entries)
+}
+
+fn settle_round(machine: &mut QueueMachine, stuck: u64, entries: &[Entry]) -> usize {
+    let mut out = Vec::new();
+    machine.deliver(0, &mut out);
+    let done = out.iter().filter(|held| entries[held.offset as usize].key != stuck);
+    let statuses = machine.ack_all(done.map(|held| (held.log, held.offset)));
+    while let Some(outbox) = machine.take_outbox() {
+        machine.committed(outbox.ticket, 0);
+    }
+    statuses.len()
+}
+
+#[test]
+fn a_stuck_key_parks_its_share_and_all_others_drain() {
+    let (mut machine, entries) = keyed((0..200_000).map(|n| if n % 2 == 0 { 7 } else { 1_000 + n % 500 }));
+    let (mut at, mut acked) = (0, 0);
+    while acked < 100_000 {
+        while at < entries.len() && machine.room() > 0 {
+            machine.offer(entries[at]);
+            at += 1;
+        }
+        acked += settle_round(&mut machine, 7, &entries);
+    }
+    assert_eq!(machine.keys.size(), (1, PARKED_KEY_MAX));
+    assert_eq!((machine.stats().ready, machine.stats().unsettled), (99_999, 1));
+}
+
+#[test]
+fn a_key_that_was_stuck_goes_on_and_each_of_its_messages_is_read_again_once_or_twice() {
+    let (mut machine, entries) = keyed((0..100_000).map(|n| 7 + n % 2 * 100));
+    entries.iter().for_each(|entry| machine.offer(*entry));
+    let (mut acked, mut read) = (0, 0);
+    while acked < 100_000 {
+        acked += settle_round(&mut machine, 0, &entries);
+        let Some((_, _, from)) = machine.again_from() else { continue };
+        let again = entries[from as usize..].iter().take_while(|entry| machine.take_again(entry)).count();
+        read += again;
+        machine.end_again(from as usize + again == entries.len());
+    }
+    assert!(read < 300_000, "{read} messages were read again");
+    assert_eq!(machine.keys.size(), (0, 0));
+    assert_eq!(machine.stats().ready, 0);
+}
+
+#[test]
+fn a_purge_lets_the_keys_go() {
+    let (mut machine, entries) = keyed((0..10).map(|n| 1 + n % 2));
+    entries[..8].iter().for_each(|entry| machine.offer(*entry));
+    machine.purge(LOGS[0], 8);
+    assert_eq!(machine.stats().ready, 0);
+    entries[8..].iter().for_each(|entry| machine.offer(*entry));
+    assert_eq!(machine.stats().ready, 2);
+    let mut acked = 0;
+    while acked < 2 {
+        acked += settle_round(&mut machine, 0, &entries);
+    }
+    assert_eq!((machine.cursor(LOGS[0]).unwrap().floor(), machine.keys.size()), (10, (0, 0)));
+}
