@@ -23,7 +23,9 @@ impl QueueMachine {
         let generation = source.cursor.generation() + 1;
         source.sent_asked = source.sent_asked.max(floor);
         source.sent_durable = 0;
-        source.maybe_sent = source.maybe_sent.max(source.delivered_to);
+        // Of an earlier life that ended in order there are records only.
+        let known_to = if source.maybe_sent > 0 { source.cursor.known_to() } else { 0 };
+        source.maybe_sent = source.maybe_sent.max(source.delivered_to).max(known_to);
         source.read_to = floor;
         source.floor_recorded = floor;
         let sent = source.sent_asked;

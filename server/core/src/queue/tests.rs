@@ -143,6 +143,7 @@ impl World {
             13 if self.seeks && self.seed.below(3) == 0 => self.seek(),
             14 => self.read_again(),
             _ if self.seed.below(6) == 0 => self.crash(),
+            _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
         }
     }
@@ -348,6 +349,21 @@ impl World {
         self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
         (self.offered, self.again) = (0, None);
         self.streak = order::Streak::default();
+    }
+
+    /// A clean stop and a start: nothing is in doubt behind it.
+    fn stop(&mut self) {
+        self.machine.release_all(self.now);
+        self.hand_in();
+        self.machine.lower_sent();
+        self.hand_in();
+        while !self.committing.is_empty() {
+            self.reach_disk();
+        }
+        self.held.clear();
+        self.consumers.clear();
+        self.machine = machine_with(config(self.dead_letter_expired), &self.disk);
+        self.offered = 0;
     }
 
     /// In the end everything that matched is acked or dead, and nothing else is.
