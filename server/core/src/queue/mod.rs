@@ -4,6 +4,7 @@
 //! [`SettleRecord`]s under a ticket; what depends on their being durable (a redelivery, a higher `sent` bound) waits until
 //! the ticket is [committed](QueueMachine::committed).
 
+mod consumer;
 mod deliver;
 mod expiry;
 mod floors;
@@ -17,6 +18,7 @@ mod strict;
 mod tests;
 mod view;
 
+pub use consumer::ConsumerLoad;
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
 pub use machine::{Place, QueueMachine};
 
