@@ -417,8 +417,9 @@ impl World {
         }
         self.held.clear();
         self.consumers.clear();
-        self.machine = machine_with(config(self.dead_letter_expired), &self.disk);
-        self.offered = 0;
+        self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
+        (self.offered, self.again) = (0, None);
+        self.streak = order::Streak::default();
     }
 
     /// In the end everything that matched is acked or dead, and nothing else is.
