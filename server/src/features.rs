@@ -9,6 +9,7 @@ pub const FEATURES: &[&str] = &[
     "ordering_strict",
     "pause",
     "points",
+    "rate_limit",
     "resume",
     "seek",
     "snapshots",

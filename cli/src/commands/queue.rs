@@ -2,7 +2,7 @@
 
 use ferrymq_client::v1::dead_letter_policy::Target;
 use ferrymq_client::v1::{
-    Binding, DeadLetterPolicy, LogPoint, Ordering, Queue, ResourceView, RetryPolicy, SeekRequest,
+    Binding, DeadLetterPolicy, LogPoint, Ordering, Queue, RateLimit, ResourceView, RetryPolicy, SeekRequest,
 };
 
 use super::Context;
@@ -83,6 +83,9 @@ fn settings(args: QueueArgs) -> Queue {
         }),
         message_ttl: args.ttl.map(values::wire),
         exactly_once: args.exactly_once,
+        rate_limit: args
+            .rate
+            .map(|messages_per_second| RateLimit { messages_per_second, burst: args.burst.unwrap_or_default() }),
         ..Queue::default()
     }
 }

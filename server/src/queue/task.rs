@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, SettleStatus, Ticket};
+use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, Rate, SettleStatus, Ticket};
 use ferrymq_core::{LogId, QueueId};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::server as pb;
@@ -137,6 +137,7 @@ fn config(record: &QueueRecord) -> QueueConfig {
         min_backoff_ms: ms(retry.min_backoff.as_ref()),
         max_backoff_ms: ms(retry.max_backoff.as_ref()),
         multiplier: retry.multiplier,
+        rate: settings.rate_limit.map(|rate| Rate { per_second: rate.messages_per_second, burst: rate.burst as u32 }),
         dead_letter_expired: settings.dead_letter.as_ref().is_some_and(|policy| policy.expired),
         ordering: match settings.ordering() {
             pb::Ordering::Unspecified | pb::Ordering::None => Ordering::None,

@@ -76,6 +76,9 @@ impl QueueMachine {
                 passed = Some(place);
                 continue;
             }
+            if !self.take_token(now) {
+                return;
+            }
             if passed.is_none() {
                 self.ready.pop_first();
             } else {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use super::deliver::Consumer;
 use super::expiry::Expiry;
 use super::keys::Keys;
+use super::rate::Bucket;
 use super::strict::Strict;
 use super::{ConsumerId, DeadLetterOut, Entry, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX};
 use crate::cursor::Cursor;
@@ -101,6 +102,7 @@ pub struct QueueMachine {
     pub(super) expiry: Expiry,
     pub(super) keys: Keys,
     pub(super) strict: Strict,
+    pub(super) bucket: Bucket,
 }
 
 impl QueueMachine {
@@ -128,6 +130,7 @@ impl QueueMachine {
             expiry: Expiry::default(),
             keys: Keys::default(),
             strict: Strict::default(),
+            bucket: Bucket::default(),
         }
     }
 

@@ -11,6 +11,7 @@ mod floors;
 mod keys;
 mod machine;
 mod outbox;
+mod rate;
 mod seek;
 mod settle;
 mod strict;
@@ -21,6 +22,7 @@ mod view;
 pub use consumer::ConsumerLoad;
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
 pub use machine::{Place, QueueMachine};
+pub use rate::Rate;
 
 use crate::batch::DeadLetterReason;
 use crate::settle::SettleRecord;
@@ -73,6 +75,8 @@ pub struct QueueConfig {
     pub dead_letter_expired: bool,
     /// What is kept in order.
     pub ordering: Ordering,
+    /// How fast it delivers; none: without a limit.
+    pub rate: Option<Rate>,
 }
 
 /// How much a consumer takes at once.

@@ -84,6 +84,7 @@ fn config(dead_letter_expired: bool) -> QueueConfig {
         multiplier: 2.0,
         dead_letter_expired,
         ordering: Ordering::None,
+        rate: None,
     }
 }
 
@@ -603,4 +604,29 @@ fn an_ack_finds_that_its_message_has_expired() {
     let key = (held.log, held.offset);
     assert_eq!(machine.nack(key, held.delivery, NackMode::Retry, None, "", 1_500), SettleStatus::Gone);
     assert_eq!(machine.stats().expired, 1);
+}
+
+#[test]
+fn no_more_goes_out_than_the_rate_allows_to_streams_and_pulls_alike() {
+    let config = QueueConfig { rate: Some(Rate { per_second: 2.0, burst: 3 }), ..config(false) };
+    let mut machine = machine_with(config, &BTreeMap::from([(LOGS[0], Cursor::default())]));
+    machine.add_consumer(Window { messages: 3, bytes: 1_000 }, 100_000, LeaseMode::Timed);
+    for offset in 0..10 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
+    }
+    let mut out = Vec::new();
+    machine.deliver(0, &mut out);
+    let outbox = machine.take_outbox().unwrap();
+    machine.committed(outbox.ticket, 0);
+    machine.deliver(0, &mut out);
+    assert_eq!(
+        (out.len(), machine.next_timer()),
+        (3, Some(100_000)),
+        "the consumer is full: there is nothing to wait for"
+    );
+    machine.pull(5, 1_000, 100_000, 0, &mut out);
+    assert_eq!((out.len(), machine.next_timer()), (3, Some(500)));
+    machine.tick(500);
+    machine.pull(5, 1_000, 100_000, 500, &mut out);
+    assert_eq!((out.len(), machine.next_timer()), (4, Some(1_000)));
 }
