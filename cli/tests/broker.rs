@@ -150,3 +150,23 @@ fn a_confirm_that_failed_is_told_while_stdin_is_still_open() {
     assert_eq!(status.code(), Some(3));
     drop(stdin);
 }
+
+#[test]
+fn a_queue_is_moved_and_a_topic_is_read_from_anywhere() {
+    let broker = with_orders();
+    broker.ok("publish orders three --key eu.de");
+    broker.ok("snapshot create before --queue billing --keep-for 1d");
+    assert!(broker.ok("snapshot list --queue billing").contains("before"));
+    assert_eq!(broker.ok("subscribe --queue billing --count 2"), "one\nthree\n");
+    broker.ok("queue seek billing --to snapshot:before");
+    assert_eq!(broker.ok("subscribe --queue billing --count 2"), "one\nthree\n");
+    assert!(broker.ok("queue seek billing --to -1h --topic orders --json").contains("\"ready\""));
+    broker.ok("queue seek billing --to latest");
+    assert_eq!(broker.ok("subscribe --topic orders --from -1h --until latest"), "one\ntwo\nthree\n");
+    assert_eq!(broker.ok("subscribe --topic orders --from latest --until latest"), "");
+    broker.ok("snapshot get before");
+    broker.ok("snapshot delete before");
+    broker.fails("queue seek billing --to snapshot:before", 3);
+    broker.fails("subscribe --topic orders --from 1:7", 1);
+    broker.fails("queue seek billing --to yesterday", 2);
+}

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use ferrymq_client::v1::{
-    Delivery, ErrorReason, LogEdge, LogPoint, NackMode, Position, PublishRequest, PurgeRequest, Queue, SeekRequest,
-    SeekResponse, SettleStatus, log_point::At, purge_request,
+    Delivery, ErrorReason, LogEdge, LogPoint, Message, NackMode, Ordering, Position, PublishRequest, PurgeRequest,
+    Queue, SeekRequest, SeekResponse, SettleStatus, log_point::At, purge_request,
 };
 use ferrymq_client::{Client, Code, Destination, Error, queue};
 use ferrymq_tests::{
@@ -197,4 +197,25 @@ async fn only_what_was_the_queues_comes_again() {
     seek(&client, edge(LogEdge::Earliest)).await.unwrap();
     assert_eq!(payloads(&collect(&client, "q", 2).await), ["one", "two"]);
     assert!(pull(&client, "q").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_replay_keeps_the_order_of_keys() {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    let settings = Queue { name: "q".into(), ordering: Ordering::Key.into(), ..Queue::default() };
+    create_queue(&client, settings, &[("t", "#")]).await;
+    let keyed = |number: usize| Message { ordering_key: (number % 2).to_string(), ..message("", number.to_string()) };
+    publish(&client, "t", (0..10).map(keyed).collect()).await;
+    collect(&client, "q", 6).await;
+    let held = pull_some(&client, "q").await;
+    assert_eq!(payloads(&held), ["6", "7"], "one of each key");
+    assert_eq!(seek(&client, edge(LogEdge::Earliest)).await.unwrap().ready, 10);
+    let again = payloads(&collect(&client, "q", 10).await);
+    for key in 0..2 {
+        let of_key: Vec<_> = again.iter().filter(|text| text.parse::<usize>().unwrap() % 2 == key).cloned().collect();
+        let expected: Vec<_> = numbers(0..10).into_iter().skip(key).step_by(2).collect();
+        assert_eq!(of_key, expected);
+    }
 }

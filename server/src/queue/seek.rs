@@ -84,6 +84,8 @@ impl Task {
         feed.began_at = feed.began_at.max(feed.read_to).max(floor);
         feed.ahead.clear();
         feed.read_to = floor;
+        // What was being read again was of the old progress.
+        self.again = None;
         self.machine.seek(log, floor, &settled);
     }
 
