@@ -16,10 +16,11 @@ use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Queue, Topic};
 use crate::clock::Clock;
 use crate::committer::{Append, Change, Committer, Patience};
+use crate::depth::Load;
 use crate::edge::{self, Places};
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::queue::{self, Held, SettleStatus, Settlement};
+use crate::queue::{Held, SettleStatus, Settlement};
 use crate::sync_time::Timed;
 use crate::watch::LogWatch;
 
@@ -91,6 +92,8 @@ struct Checked {
     matched: Vec<u32>,
     /// Some message has a time to live of its own.
     has_ttl: bool,
+    /// What they bring to queues with limits.
+    loads: Vec<Load>,
 }
 
 /// A publish that has been handed in.
@@ -145,34 +148,42 @@ impl Broker {
         messages: &[Bytes],
         require_route: bool,
         field: &str,
-        patience: Patience,
+        (patience, stream): (Patience, u64),
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
-        let (gate, Checked { matched, has_ttl }, topic) = match to {
+        let catalogue = self.catalogue.load();
+        let generation = catalogue.generation;
+        let (gate, Checked { matched, has_ttl, loads }, topic) = match to {
             Destination::Topic(name) => {
-                let topic = self.topic(name)?;
+                edge::note("topic", name);
+                let topic = catalogue.topic(name)?;
                 let checked = self.route(messages, field, Some(&topic))?;
                 (topic.gate.clone(), checked, Some(topic))
             }
             Destination::Queue(name) => {
-                let queue = self.queue(name)?;
-                (queue.gate.clone(), self.route(messages, field, None)?, None)
+                edge::note("queue", name);
+                let queue = catalogue.queue(name)?;
+                let checked = self.route(messages, field, None)?;
+                (queue.gate.clone(), Checked { loads: queue.load(messages), ..checked }, None)
             }
         };
+        drop(catalogue);
         if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
             return Err(Error::new(ErrorReason::NoRoute, format!("messages[{index}] matches no queue")));
         }
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let batch = batch::encode(self.clock.now_ms(), has_ttl, messages.iter().map(|message| (&[][..], &message[..])));
         let log = gate.log();
-        let change = Change { appends: vec![Append { gate, count, batch }], patience, ..Change::default() };
+        let append = Append { gate, count, batch, loads, generation };
+        let change = Change { appends: vec![append], patience, stream, ..Change::default() };
         let pending = self.committer.publish(change).await?;
         Ok(Publishing { pending, log, matched, topic, counters: self.counters.clone() })
     }
 
-    /// Checks each message and counts the queues it goes to.
+    /// Checks each message and counts the queues it goes to, and what it brings to those that have limits.
     fn route(&self, messages: &[Bytes], field: &str, topic: Option<&Topic>) -> Result<Checked, Error> {
+        let mut loads = topic.map(Topic::no_loads).unwrap_or_default();
         let mut matched = Vec::with_capacity(messages.len());
         let mut queues = Vec::new();
         let mut has_ttl = false;
@@ -186,12 +197,13 @@ impl Broker {
                 Some(topic) => {
                     queues.clear();
                     topic.matcher.matches(head.routing_key, &mut queues);
+                    topic.count(&queues, message, &mut loads);
                     queues.len() as u32
                 }
             };
             matched.push(count);
         }
-        Ok(Checked { matched, has_ttl })
+        Ok(Checked { matched, has_ttl, loads })
     }
 
     /// 1 to `batch_items_max` items.
@@ -209,12 +221,8 @@ impl Broker {
 
     /// Settles deliveries of any queues; a status for each, in order.
     pub async fn settle(&self, ids: &[Bytes], settlement: &Settlement) -> Result<Vec<SettleStatus>, Error> {
-        self.begin_settle(ids, settlement).await?.done().await
-    }
-
-    /// Hands settlements in: the order of these calls is the order in which they take effect.
-    pub(crate) async fn begin_settle(&self, ids: &[Bytes], settlement: &Settlement) -> Result<Settling, Error> {
         self.check_items("ack_ids", ids.len())?;
+        let mut statuses = vec![SettleStatus::Invalid; ids.len()];
         let mut by_queue: BTreeMap<u64, (Vec<usize>, Vec<Held>)> = BTreeMap::new();
         for (index, id) in ids.iter().enumerate() {
             let Some(id) = self.ack_ids.open(id) else { continue };
@@ -224,34 +232,18 @@ impl Broker {
             held.push(Held { log: id.log, offset: id.offset, delivery, generation: id.generation });
         }
         let catalogue = self.catalogue();
-        let mut parts = Vec::with_capacity(by_queue.len());
-        for (queue, (indices, held)) in by_queue {
-            let answer = match catalogue.queues_by_id.get(&queue) {
-                Some(queue) => queue.handle.begin_settle(held, settlement.clone()).await.ok(),
-                None => None,
-            };
-            parts.push((indices, answer));
-        }
-        Ok(Settling { count: ids.len(), parts })
-    }
-}
-
-/// Settlements that were handed in, by queue; without an answer to wait for where the queue is gone.
-pub(crate) struct Settling {
-    count: usize,
-    parts: Vec<(Vec<usize>, Option<queue::Settled>)>,
-}
-
-impl Settling {
-    /// Waits until they are on disk; a status for each id, in order.
-    pub(crate) async fn done(self) -> Result<Vec<SettleStatus>, Error> {
-        let mut statuses = vec![SettleStatus::Invalid; self.count];
-        for (indices, answer) in self.parts {
-            let gone = || Ok(vec![SettleStatus::Gone; indices.len()]);
-            let answer = match answer {
-                Some(answer) => gone_if_deleted(queue::settled(answer).await, indices.len()),
-                None => gone(),
-            };
+        let parts = by_queue.into_iter().map(|(queue, (indices, held))| {
+            let handle = catalogue.queues_by_id.get(&queue).map(|queue| queue.handle.clone());
+            async move {
+                let count = held.len();
+                let answer = match handle {
+                    Some(handle) => handle.settle(held, settlement.clone()).await,
+                    None => Ok(vec![SettleStatus::Gone; count]),
+                };
+                (indices, gone_if_deleted(answer, count))
+            }
+        });
+        for (indices, answer) in futures::future::join_all(parts).await {
             for (index, status) in indices.into_iter().zip(answer?) {
                 statuses[index] = status;
             }

@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod committer;
 pub mod config;
+pub mod depth;
 pub mod edge;
 pub mod error;
 pub mod features;

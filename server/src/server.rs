@@ -151,9 +151,15 @@ async fn open(
     let store = Store::open(sync_times.clone(), options).await?;
     let identity = Identity::begin(&store).await?;
     let watch = Arc::new(LogWatch::default());
-    let committer =
-        Committer::start(store.clone(), watch.clone(), seal_bytes, config.unconfirmed_bytes_max, draining.clone());
     let catalogue = Arc::new(ArcSwap::from_pointee(Catalogue::default()));
+    let committer = Committer::start(
+        store.clone(),
+        watch.clone(),
+        seal_bytes,
+        config.unconfirmed_bytes_max,
+        draining.clone(),
+        catalogue.clone(),
+    );
     let shared = Arc::new(Shared {
         store: store.clone(),
         committer: committer.clone(),
@@ -203,9 +209,6 @@ fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::Dec
         let binding = BindingRecord::decode(value)?;
         catalogue.bindings.insert(binding.id, Arc::new(binding));
     }
-    for (_, value) in store.scan(b"t/") {
-        catalogue.route(TopicRecord::decode(value)?);
-    }
     for (_, value) in store.scan(b"s/") {
         let snapshot = SnapshotRecord::decode(value)?;
         catalogue.snapshots.insert(snapshot.settings.name.clone(), Arc::new(snapshot));
@@ -214,6 +217,10 @@ fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::Dec
         let record = QueueRecord::decode(value)?;
         let handle = start_queue(&record, catalogue.bindings_to(record.id), false);
         catalogue.add_queue(Queue::new(record, handle));
+    }
+    // Behind the queues, some of which have limits.
+    for (_, value) in store.scan(b"t/") {
+        catalogue.route(TopicRecord::decode(value)?);
     }
     Ok(catalogue)
 }

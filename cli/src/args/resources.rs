@@ -52,7 +52,6 @@ pub enum QueueCommand {
     #[command(after_help = "Examples:
   ferrymq queue create billing --topic orders --pattern 'eu.#'
   ferrymq queue create jobs --max-attempts 5 --lease 2m
-  ferrymq queue create mails --rate 50 --burst 100
   ferrymq queue create quotes --ttl 10m --dead-letter-expired
   ferrymq queue create accounts --topic bookings --ordering key")]
     Create(QueueArgs),
@@ -128,18 +127,21 @@ pub struct QueueArgs {
     /// Longest wait between attempts, e.g. 10m.
     #[arg(long, value_parser = values::duration)]
     pub max_backoff: Option<Duration>,
+    /// At most this many messages wait.
+    #[arg(long)]
+    pub max_messages: Option<i64>,
+    /// At most this much waits, e.g. 1GiB.
+    #[arg(long, value_parser = values::bytes)]
+    pub max_bytes: Option<u64>,
+    /// At a limit the oldest goes to the dead-letter queue; otherwise publishers are refused, or wait.
+    #[arg(long)]
+    pub drop_oldest: bool,
     /// Dead letters go to this queue instead of NAME.dlq.
     #[arg(long)]
     pub dead_letter_queue: Option<String>,
     /// Messages without a time to live of their own are not delivered any more after so long, e.g. 1h.
     #[arg(long, value_parser = values::duration)]
     pub ttl: Option<Duration>,
-    /// Deliver at most so many messages each second, e.g. 500 or 0.1.
-    #[arg(long)]
-    pub rate: Option<f64>,
-    /// How many at once with --rate. Default: a second's worth, at least 1.
-    #[arg(long, requires = "rate")]
-    pub burst: Option<i32>,
     /// Only the newest delivery can be acked: a late ack is refused instead of settling.
     #[arg(long)]
     pub exactly_once: bool,

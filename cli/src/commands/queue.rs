@@ -2,7 +2,7 @@
 
 use ferrymq_client::v1::dead_letter_policy::Target;
 use ferrymq_client::v1::{
-    Binding, DeadLetterPolicy, LogPoint, Ordering, Queue, RateLimit, ResourceView, RetryPolicy, SeekRequest,
+    Binding, DeadLetterPolicy, Limits, LogPoint, Ordering, Overflow, Queue, ResourceView, RetryPolicy, SeekRequest,
 };
 
 use super::Context;
@@ -65,7 +65,17 @@ async fn create(args: QueueArgs, context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+fn limits(args: &QueueArgs) -> Option<Limits> {
+    let is_limited = args.max_messages.is_some() || args.max_bytes.is_some();
+    is_limited.then(|| Limits {
+        max_messages: args.max_messages.unwrap_or(0),
+        max_bytes: args.max_bytes.map_or(0, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        overflow: if args.drop_oldest { Overflow::DropOldest } else { Overflow::Reject }.into(),
+    })
+}
+
 fn settings(args: QueueArgs) -> Queue {
+    let limits = limits(&args);
     let retry = args.max_attempts.is_some() || args.min_backoff.is_some() || args.max_backoff.is_some();
     Queue {
         name: args.name,
@@ -81,11 +91,9 @@ fn settings(args: QueueArgs) -> Queue {
             target: args.dead_letter_queue.map(Target::Queue),
             expired: args.dead_letter_expired,
         }),
+        limits,
         message_ttl: args.ttl.map(values::wire),
         exactly_once: args.exactly_once,
-        rate_limit: args
-            .rate
-            .map(|messages_per_second| RateLimit { messages_per_second, burst: args.burst.unwrap_or_default() }),
         ..Queue::default()
     }
 }

@@ -27,6 +27,8 @@ pub enum DeadLetterReason {
     MaxAttempts = 2,
     /// Its time to live ended.
     Expired = 3,
+    /// The queue was over a limit.
+    Overflow = 4,
 }
 
 /// Where a dead letter came from, and why. Stored with it.
@@ -77,6 +79,7 @@ impl DeadLetterHeader {
                 [1] => DeadLetterReason::Rejected,
                 [2] => DeadLetterReason::MaxAttempts,
                 [3] => DeadLetterReason::Expired,
+                [4] => DeadLetterReason::Overflow,
                 _ => return Err(Malformed("a dead letter's reason is unknown")),
             },
             attempts: u32::try_from(codec::take_varint(input)?).map_err(|_| Malformed("attempts"))?,

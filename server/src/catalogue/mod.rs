@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+use ferrymq_core::batch::Batch;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::pattern::Pattern;
-use ferrymq_core::{LogId, Offset};
+use ferrymq_core::{LogId, Offset, message};
 
-use crate::committer::Gate;
+use crate::committer::{Append, Gate, Owner};
+use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
 use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
@@ -36,6 +39,8 @@ pub struct Catalogue {
     pub snapshots: BTreeMap<String, Arc<SnapshotRecord>>,
     /// The next free number.
     pub next_id: u64,
+    /// Counts the pictures of this life of the broker.
+    pub generation: u64,
 }
 
 /// A topic and what is bound to it.
@@ -44,6 +49,8 @@ pub struct Topic {
     pub record: TopicRecord,
     /// Its live bindings, compiled: routing key to queue numbers.
     pub matcher: Matcher<u64>,
+    /// The bound queues that have limits.
+    counted: Vec<(u64, Arc<Depth>)>,
     /// How many queues are bound.
     pub queues: usize,
     /// The same for as long as the topic exists.
@@ -79,6 +86,34 @@ impl Topic {
     }
 }
 
+impl Topic {
+    /// What a batch brings to the bound queues that have limits; nothing yet.
+    pub fn no_loads(&self) -> Vec<Load> {
+        self.counted.iter().map(|(_, depth)| Load { depth: depth.clone(), messages: 0, bytes: 0 }).collect()
+    }
+
+    /// Counts a message that goes to `queues`.
+    pub fn count(&self, queues: &[u64], message: &[u8], loads: &mut [Load]) {
+        for ((queue, _), load) in self.counted.iter().zip(loads) {
+            if queues.contains(queue) {
+                load.messages += 1;
+                load.bytes += message.len() as u64;
+            }
+        }
+    }
+
+    /// What `messages` bring to the bound queues that have limits.
+    pub fn loads(&self, messages: impl Iterator<Item = Bytes>) -> Vec<Load> {
+        let (mut loads, mut queues) = (self.no_loads(), Vec::new());
+        for message in messages.filter(|_| !self.counted.is_empty()) {
+            queues.clear();
+            self.matcher.matches(message::routing_key(&message), &mut queues);
+            self.count(&queues, &message, &mut loads);
+        }
+        loads
+    }
+}
+
 /// A queue and the handle to its task.
 pub struct Queue {
     /// As stored.
@@ -92,9 +127,15 @@ pub struct Queue {
 impl Queue {
     /// A queue whose task runs.
     pub fn new(record: QueueRecord, handle: QueueHandle) -> Self {
-        let gone = Error::queue_not_found(&record.settings.name, None);
-        let gate = Arc::new(Gate::new(LogId(record.inbox), gone));
+        let gate = Arc::new(Gate::new(LogId(record.inbox), Owner::Queue(record.settings.name.clone())));
         Self { record, handle, gate }
+    }
+
+    /// What a batch brings that is sent straight to it, if it has limits.
+    pub fn load(&self, messages: &[Bytes]) -> Vec<Load> {
+        let bytes = || messages.iter().map(|message| message.len() as u64).sum();
+        let load = |depth| Load { depth, messages: messages.len() as u32, bytes: bytes() };
+        self.handle.depth().map(load).into_iter().collect()
     }
 
     /// The log of what was sent straight to it.
@@ -168,11 +209,31 @@ impl Catalogue {
         queues.dedup();
         let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
         let (counters, gate) = before.map(|topic| (topic.counters.clone(), topic.gate.clone())).unwrap_or_else(|| {
-            let gone = Error::topic_not_found(&record.settings.name, None);
-            (Arc::default(), Arc::new(Gate::new(LogId(record.log), gone)))
+            (Arc::default(), Arc::new(Gate::new(LogId(record.log), Owner::Topic(record.settings.name.clone()))))
         });
-        let topic = Topic { matcher: Matcher::new(pairs), queues: queues.len(), record, counters, gate };
+        let depth_of = |queue: &u64| self.queues_by_id.get(queue).and_then(|queue| queue.handle.depth());
+        let counted = queues.iter().filter_map(|queue| Some((*queue, depth_of(queue)?))).collect();
+        let topic = Topic { counted, matcher: Matcher::new(pairs), queues: queues.len(), record, counters, gate };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
+    }
+
+    /// Counts anew what a batch brings to queues with limits, if it was routed by an older picture.
+    pub fn refresh(&self, append: &mut Append) {
+        if append.generation == self.generation {
+            return;
+        }
+        append.generation = self.generation;
+        let is_there = |gate: &Arc<Gate>| Arc::ptr_eq(gate, &append.gate);
+        append.loads = match append.gate.owner() {
+            Owner::Topic(name) => match self.topics.get(name).filter(|topic| is_there(&topic.gate)) {
+                Some(topic) if !topic.counted.is_empty() => topic.loads(messages(&append.batch).into_iter()),
+                _ => Vec::new(),
+            },
+            Owner::Queue(name) => match self.queues.get(name).filter(|queue| is_there(&queue.gate)) {
+                Some(queue) if queue.handle.depth().is_some() => queue.load(&messages(&append.batch)),
+                _ => Vec::new(),
+            },
+        };
     }
 
     /// Adds a queue.
@@ -182,4 +243,9 @@ impl Catalogue {
         self.queues_by_id.insert(queue.record.id, queue.clone());
         queue
     }
+}
+
+fn messages(batch: &Bytes) -> Vec<Bytes> {
+    let batch = Batch::parse(batch.clone());
+    batch.map(|batch| (0..batch.len()).map(|index| batch.message(index)).collect()).unwrap_or_default()
 }

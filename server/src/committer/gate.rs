@@ -23,14 +23,28 @@ pub enum Passage {
 pub struct Gate {
     log: LogId,
     passage: AtomicU8,
-    gone: Error,
+    owner: Owner,
+}
+
+/// Whose log it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// Of this topic.
+    Topic(String),
+    /// The inbox of this queue.
+    Queue(String),
 }
 
 impl Gate {
-    /// The open gate of `log`; once it has ended, appends are answered with `gone`.
+    /// The open gate of `log`.
     #[must_use]
-    pub fn new(log: LogId, gone: Error) -> Self {
-        Self { log, passage: AtomicU8::new(Passage::Open as u8), gone }
+    pub fn new(log: LogId, owner: Owner) -> Self {
+        Self { log, passage: AtomicU8::new(Passage::Open as u8), owner }
+    }
+
+    /// Whose log it is.
+    pub fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// The log behind it.
@@ -40,7 +54,10 @@ impl Gate {
 
     /// Why an append is refused when the log has ended.
     pub fn gone(&self) -> Error {
-        self.gone.clone()
+        match &self.owner {
+            Owner::Topic(name) => Error::topic_not_found(name, None),
+            Owner::Queue(name) => Error::queue_not_found(name, None),
+        }
     }
 
     /// What would happen to an append now.

@@ -12,6 +12,7 @@ mod writer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferrymq_core::settle::SettleRecord;
 use ferrymq_core::{CommitNo, LogId, Offset};
@@ -19,9 +20,11 @@ use ferrymq_engine::store::{Op, Store};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::catalogue::Catalogue;
+use crate::depth::{Fit, Load, Settled};
 use crate::error::Error;
 use crate::watch::LogWatch;
-pub use gate::{Gate, Passage};
+pub use gate::{Gate, Owner, Passage};
 pub use pins::{Look, Pin, Pins};
 use writer::Writer;
 
@@ -39,6 +42,10 @@ pub struct Append {
     pub count: u32,
     /// The batch, encoded.
     pub batch: Bytes,
+    /// What it brings to queues with limits.
+    pub loads: Vec<Load>,
+    /// [`Catalogue::generation`] that this was found out from.
+    pub generation: u64,
 }
 
 /// Makes operations that depend on where the logs end when the group is sealed.
@@ -78,8 +85,12 @@ pub struct Change {
     pub at_ends: Option<AtEnds>,
     /// How gates stand for what comes behind this change.
     pub gates: Vec<(Arc<Gate>, Passage)>,
+    /// What the settlements take off a queue with limits.
+    pub settled: Option<Settled>,
     /// Of a publish.
     pub patience: Patience,
+    /// Changes of one stream into one log keep their order, also when they wait; 0: of no stream.
+    pub stream: u64,
     /// The last one: the store is closed after its group.
     pub close: bool,
 }
@@ -119,7 +130,8 @@ impl Submission {
 pub struct Committer {
     first: mpsc::Sender<Submission>,
     publishes: mpsc::Sender<Submission>,
-    room: Arc<Semaphore>,
+    /// Of publishes to queues with limits, which may wait for room there, and of all others.
+    rooms: [Arc<Semaphore>; 2],
     room_bytes: usize,
     full: watch::Receiver<bool>,
     stopped: Arc<AtomicBool>,
@@ -146,6 +158,7 @@ impl Committer {
         seal_bytes: usize,
         unconfirmed_bytes_max: usize,
         draining: watch::Receiver<bool>,
+        catalogue: Arc<ArcSwap<Catalogue>>,
     ) -> Self {
         let (first, first_rx) = mpsc::channel(WAITING_MAX);
         let (publishes, publishes_rx) = mpsc::channel(WAITING_MAX);
@@ -161,6 +174,7 @@ impl Committer {
             written: 0,
             full: full_sender,
             draining,
+            catalogue,
             waiting: Vec::new(),
             may_go: false,
         };
@@ -169,7 +183,7 @@ impl Committer {
         Self {
             first,
             publishes,
-            room: Arc::new(Semaphore::new(room_bytes)),
+            rooms: [Arc::new(Semaphore::new(room_bytes)), Arc::new(Semaphore::new(room_bytes))],
             room_bytes,
             full,
             stopped,
@@ -192,15 +206,25 @@ impl Committer {
     pub async fn publish(&self, change: Change) -> Result<Pending, Error> {
         let bytes = change.bytes().clamp(1, self.room_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let room = match Arc::clone(&self.room).try_acquire_many_owned(permits) {
+        let mut loads = change.appends.iter().flat_map(|append| &append.loads);
+        let room = &self.rooms[usize::from(loads.clone().next().is_none())];
+        let room = match Arc::clone(room).try_acquire_many_owned(permits) {
             Ok(room) => room,
-            Err(_) => self.wait_for_room(permits, change.patience).await?,
+            Err(_) => match loads.find(|load| load.fit() == Fit::No && matches!(change.patience, Patience::None)) {
+                Some(load) => return Err(load.depth.full()),
+                None => self.wait_for_room(room, permits, change.patience).await?,
+            },
         };
         Self::send(&self.publishes, change, Some(room)).await
     }
 
     /// While the disk is full those that wait for it hold the room: the others are refused here.
-    async fn wait_for_room(&self, permits: u32, patience: Patience) -> Result<OwnedSemaphorePermit, Error> {
+    async fn wait_for_room(
+        &self,
+        room: &Arc<Semaphore>,
+        permits: u32,
+        patience: Patience,
+    ) -> Result<OwnedSemaphorePermit, Error> {
         let mut full = self.full.clone();
         let refused = async {
             // It ends only with the writer, which then answers by itself.
@@ -209,7 +233,7 @@ impl Committer {
         };
         tokio::select! {
             biased;
-            room = Arc::clone(&self.room).acquire_many_owned(permits) => room.map_err(|_| Error::writes_stopped()),
+            room = Arc::clone(room).acquire_many_owned(permits) => room.map_err(|_| Error::writes_stopped()),
             () = refused => Err(Error::disk_full()),
         }
     }

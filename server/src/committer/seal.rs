@@ -10,6 +10,7 @@ use ferrymq_engine::store::{Op, SETTLE_LOG, Store};
 
 use super::gate::{Gate, Passage};
 use super::{Append, Change};
+use crate::depth::Load;
 
 /// One group while it is put together: gives offsets, one append to the settle log for all.
 pub(super) struct Seal<'a> {
@@ -31,7 +32,11 @@ impl<'a> Seal<'a> {
     /// The first offset of each append. The appends stay in the change: a publish may have to be put into a later group.
     pub(super) fn add(&mut self, change: &mut Change) -> Vec<Offset> {
         let bases = change.appends.iter().map(|append| self.append(append)).collect();
+        change.appends.iter().flat_map(|append| &append.loads).for_each(Load::add);
         self.settles.append(&mut change.settles);
+        if let Some(settled) = change.settled.take() {
+            settled.apply();
+        }
         if let Some(at_ends) = change.at_ends.take() {
             let (ends, store) = (&mut self.ends, self.store);
             let ops = at_ends(&mut |log| *ends.entry(log).or_insert_with(|| store.end(log)));

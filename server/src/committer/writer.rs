@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ferrymq_core::{LogId, Offset};
 use ferrymq_engine::frame_log::LogError;
 use ferrymq_engine::store::{Store, StoreError};
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 use super::gate::Passage;
 use super::seal::{Seal, Turned};
 use super::{Committed, MUCH_BYTES, Patience, Submission};
+use crate::catalogue::Catalogue;
+use crate::depth::{Fit, Load};
 use crate::error::Error;
 use crate::watch::LogWatch;
 
@@ -30,6 +33,8 @@ pub(super) struct Writer {
     /// Told whether publishes found no room.
     pub(super) full: watch::Sender<bool>,
     pub(super) draining: watch::Receiver<bool>,
+    /// What publishes were routed by, and are routed by again if it has changed since.
+    pub(super) catalogue: Arc<ArcSwap<Catalogue>>,
     /// What has to wait for room or for a gate, in the order it came. Bounded by the room that publishers hold.
     pub(super) waiting: Vec<Submission>,
     /// Some of it may go now.
@@ -52,8 +57,8 @@ struct Round {
     is_full: bool,
     /// Bytes that have been taken into the group.
     taken: usize,
-    /// Logs for which something waits: nothing may overtake it.
-    blocked: Vec<LogId>,
+    /// Streams and logs for which something waits: nothing of the same stream may overtake it.
+    blocked: Vec<(u64, LogId)>,
 }
 
 impl Writer {
@@ -109,6 +114,11 @@ impl Writer {
         all.extend(new);
         // What is urgent goes first, and within both what came first.
         all.sort_by_key(|submission| !submission.urgent);
+        let catalogue = self.catalogue.load();
+        all.iter_mut()
+            .flat_map(|submission| &mut submission.change.appends)
+            .for_each(|append| catalogue.refresh(append));
+        drop(catalogue);
         let mut round = Round::new(*self.draining.borrow());
         let mut seal = Seal::new(&self.store);
         let mut group = Vec::with_capacity(all.len());
@@ -119,7 +129,7 @@ impl Writer {
                     group.push((submission, bases));
                 }
                 Fate::Wait => {
-                    round.blocked.extend(submission.change.appends.iter().map(|append| append.gate.log()));
+                    round.block(&submission);
                     self.waiting.push(submission);
                 }
                 Fate::Refuse(error) => drop(submission.reply.send(Err(error))),
@@ -147,6 +157,7 @@ impl Writer {
         match self.store.commit(ops, reserve).await {
             Ok(commit) => {
                 for (submission, bases) in group {
+                    submission.change.appends.iter().flat_map(|append| &append.loads).for_each(Load::arrived);
                     // A caller that has gone no longer wants the answer.
                     let _ = submission.reply.send(Ok(Committed { commit, bases }));
                 }
@@ -159,6 +170,8 @@ impl Writer {
             }
             Err(StoreError::Log(LogError::Full)) => {
                 turned.into_iter().rev().for_each(|(gate, before)| gate.turn(before));
+                let changes = group.iter().map(|(submission, _)| &submission.change);
+                changes.flat_map(|change| &change.appends).flat_map(|append| &append.loads).for_each(Load::take_back);
                 let (patient, others): (Vec<_>, Vec<_>) =
                     group.into_iter().map(|(submission, _)| submission).partition(Submission::is_patient);
                 // They stood before all that waits already.
@@ -202,20 +215,44 @@ impl Round {
         }
         let bytes = submission.change.bytes();
         if !submission.urgent && !self.has_room(bytes, store) {
-            let waits = match submission.change.patience {
-                Patience::None => false,
-                Patience::Until(until) => self.now < until,
-                Patience::Endless => true,
-            };
-            return if waits && !self.is_draining { Fate::Wait } else { Fate::Refuse(Error::disk_full()) };
+            return self.wait_or(submission, Error::disk_full());
         }
-        let is_held = gates().any(|gate| gate.passage() == Passage::Held || self.blocked.contains(&gate.log()));
-        if is_held || (!submission.urgent && self.taken >= seal_bytes) {
+        let is_blocked = |log| self.blocked.contains(&(submission.change.stream, log));
+        if gates().any(|gate| gate.passage() == Passage::Held || is_blocked(gate.log())) {
+            return Fate::Wait;
+        }
+        // What is urgent is never refused: a dead letter, say, has left its queue.
+        let loads = submission.change.appends.iter().filter(|_| !submission.urgent).flat_map(|append| &append.loads);
+        for load in loads {
+            match load.fit() {
+                Fit::Yes => {}
+                Fit::Unknown => return Fate::Wait,
+                Fit::No => return self.wait_or(submission, load.depth.full()),
+            }
+        }
+        if !submission.urgent && self.taken >= seal_bytes {
             return Fate::Wait;
         }
         self.taken += bytes;
         self.room = self.room.map(|room| room.saturating_sub(bytes as u64));
         Fate::Go
+    }
+
+    /// It waits, if it has the patience.
+    fn wait_or(&self, submission: &Submission, error: Error) -> Fate {
+        let waits = match submission.change.patience {
+            Patience::None => false,
+            Patience::Until(until) => self.now < until,
+            Patience::Endless => true,
+        };
+        if waits && !self.is_draining { Fate::Wait } else { Fate::Refuse(error) }
+    }
+
+    fn block(&mut self, submission: &Submission) {
+        let stream = submission.change.stream;
+        if stream != 0 {
+            self.blocked.extend(submission.change.appends.iter().map(|append| (stream, append.gate.log())));
+        }
     }
 
     /// From the first publish that finds no room none has any: smaller ones do not pass larger ones for ever.

@@ -3,7 +3,6 @@
 mod calls;
 mod connection;
 mod places;
-mod request;
 mod trace;
 
 use std::sync::Arc;

@@ -77,6 +77,7 @@ impl Api {
             rejected: stats.rejected,
             exhausted: stats.exhausted,
             expired: stats.expired,
+            overflowed: stats.overflowed,
             ..Default::default()
         })
     }

@@ -11,9 +11,11 @@ use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_proto::server as pb;
 use ferrymq_proto::v1::ErrorReason;
 
+use super::Event;
 use super::feed::read_batch;
 use super::task::{Shared, Task};
 use crate::committer::{Append, Change, Gate};
+use crate::depth::Settled;
 use crate::error::Error;
 
 /// Sends an answer once what it depends on is durable.
@@ -24,8 +26,9 @@ impl Task {
         while let Some(outbox) = self.machine.take_outbox() {
             let ticket = outbox.ticket;
             self.in_flight.insert(ticket);
+            let settled = self.taken_off(&outbox);
             if outbox.dead_letters.is_empty() {
-                let change = Change { settles: outbox.records, ..Change::default() };
+                let change = Change { settles: outbox.records, settled, ..Change::default() };
                 let pending = self.shared.committer.settle(change).await;
                 self.committing.push(Box::pin(async move {
                     let result = match pending {
@@ -36,7 +39,7 @@ impl Task {
                 }));
             } else {
                 self.giving.insert(ticket);
-                let giving = self.give_up(outbox).await;
+                let giving = self.give_up(outbox, settled).await;
                 self.committing.push(Box::pin(async move { (ticket, giving.await) }));
             }
         }
@@ -44,7 +47,11 @@ impl Task {
 
     /// Commits an outbox with dead letters, which have to be read first. Its bounds of what may have been sent do not wait
     /// for that: a later one must not be followed by an earlier one.
-    async fn give_up(&mut self, mut outbox: Outbox) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+    async fn give_up(
+        &mut self,
+        mut outbox: Outbox,
+        settled: Option<Settled>,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static {
         let is_bound = |record: &SettleRecord| matches!(record.change, Progress::Sent { .. });
         let (settles, records): (Vec<_>, Vec<_>) = std::mem::take(&mut outbox.records).into_iter().partition(is_bound);
         outbox.records = records;
@@ -64,7 +71,7 @@ impl Task {
             if let Some(bounds) = bounds {
                 bounds?.wait().await?;
             }
-            giving.run(target, outbox).await
+            giving.run(target, outbox, settled).await
         }
     }
 
@@ -83,6 +90,9 @@ impl Task {
 
     pub(super) fn committed(&mut self, ticket: Ticket, result: Result<(), Error>) {
         self.in_flight.remove(&ticket);
+        if let Some(limited) = &mut self.limited {
+            limited.durable(ticket);
+        }
         self.giving.remove(&ticket);
         match &result {
             Ok(()) => self.machine.committed(ticket, self.shared.clock.now_ms()),
@@ -120,7 +130,9 @@ impl Task {
     /// After a failed commit nothing is delivered any more.
     pub(super) fn fail(&mut self, error: &Error) {
         self.failed.get_or_insert_with(|| error.clone());
-        self.consumers.end_all(error);
+        for (_, channel) in self.consumers.drain() {
+            let _ = channel.try_send(Event::End(error.clone()));
+        }
     }
 }
 
@@ -147,21 +159,21 @@ struct Giving {
 impl Giving {
     /// Appended where dead letters go and settled here, each letter in one commit with its own settlement. All else that
     /// the outbox holds goes with the last of them. A letter that cannot be read is not settled: all fails.
-    async fn run(mut self, target: Option<Target>, outbox: Outbox) -> Result<(), Error> {
+    async fn run(mut self, target: Option<Target>, outbox: Outbox, settled: Option<Settled>) -> Result<(), Error> {
         let target = target.as_ref();
         let (mut letters, mut bytes) = (Vec::new(), 0);
         for letter in outbox.dead_letters.iter().filter(|_| target.is_some()) {
             let (header, message) = self.letter(letter).await?;
             let more = message.len() + header.description.len() + header.queue.len() + header.topic.len() + 64;
             if bytes + more > LETTERS_BYTES_MAX && !letters.is_empty() {
-                let settles = letters.iter().map(|(header, _)| settled(self.id, header)).collect();
-                self.commit(target, &std::mem::take(&mut letters), settles).await?;
+                let settles = letters.iter().map(|(header, _)| settled_letter(self.id, header)).collect();
+                self.commit(target, &std::mem::take(&mut letters), settles, None).await?;
                 bytes = 0;
             }
             bytes += more;
             letters.push((header, message));
         }
-        self.commit(target, &letters, outbox.records).await
+        self.commit(target, &letters, outbox.records, settled).await
     }
 
     /// Once more, to where they then go, if the target is deleted meanwhile.
@@ -170,13 +182,14 @@ impl Giving {
         target: Option<&Target>,
         letters: &[(DeadLetterHeader, Bytes)],
         settles: Vec<SettleRecord>,
+        settled: Option<Settled>,
     ) -> Result<(), Error> {
         loop {
             let appends = match target.filter(|_| !letters.is_empty()) {
                 None => Vec::new(),
                 Some(target) => vec![append(&self.shared, self.gate(target).await?, letters)],
             };
-            let change = Change { appends, settles: settles.clone(), ..Change::default() };
+            let change = Change { appends, settles: settles.clone(), settled: settled.clone(), ..Change::default() };
             match self.shared.committer.settle(change).await?.wait().await {
                 Err(error) if matches!(error.reason(), ErrorReason::QueueNotFound | ErrorReason::TopicNotFound) => {}
                 other => return other.map(|_| ()),
@@ -233,11 +246,12 @@ fn append(shared: &Shared, gate: Arc<Gate>, letters: &[(DeadLetterHeader, Bytes)
     let headers: Vec<Vec<u8>> = letters.iter().map(|(header, _)| header.encode()).collect();
     let records = headers.iter().zip(letters).map(|(header, (_, message))| (&header[..], &message[..]));
     let batch = batch::encode(shared.clock.now_ms(), false, records);
-    Append { gate, count: letters.len() as u32, batch }
+    // It is routed where its group is sealed.
+    Append { gate, count: letters.len() as u32, batch, loads: Vec::new(), generation: 0 }
 }
 
 /// Written again with the rest of the outbox, which changes nothing.
-fn settled(queue: QueueId, letter: &DeadLetterHeader) -> SettleRecord {
+fn settled_letter(queue: QueueId, letter: &DeadLetterHeader) -> SettleRecord {
     let change = Progress::Settled { from: letter.offset, to: letter.offset + 1 };
     SettleRecord { queue, log: letter.log, change }
 }

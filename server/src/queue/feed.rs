@@ -47,13 +47,7 @@ impl Feed {
     }
 
     pub(super) fn matches(&self, offset: Offset, batch: &Batch, index: usize) -> bool {
-        match &self.intervals {
-            None => true,
-            Some(intervals) => {
-                let message = batch.message(index);
-                intervals.iter().any(|interval| interval.matches(offset, &message))
-            }
-        }
+        matches(self.intervals.as_deref(), offset, batch, index)
     }
 
     fn take(&mut self, log: LogId, base: Offset, commit: CommitNo, batch: &Batch, ttl_ms: u64) {
@@ -88,6 +82,13 @@ impl Feed {
         let last = intervals.iter().map(|interval| interval.to.unwrap_or(end).min(end)).max().unwrap_or(from);
         last.saturating_sub(from)
     }
+}
+
+/// Whether a message is in some interval; without intervals all are.
+pub(super) fn matches(intervals: Option<&[Interval]>, offset: Offset, batch: &Batch, index: usize) -> bool {
+    let Some(intervals) = intervals else { return true };
+    let message = batch.message(index);
+    intervals.iter().any(|interval| interval.matches(offset, &message))
 }
 
 fn interval(binding: &BindingRecord) -> Option<Interval> {

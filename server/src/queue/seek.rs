@@ -67,6 +67,7 @@ impl Task {
             let _ = reply.send(result.map(|()| ready));
         };
         self.when_durable(Box::new(answer)).await;
+        self.recount().await;
     }
 
     fn seek_log(&mut self, Target { log, to }: Target) {

@@ -1,10 +1,10 @@
 //! The task that owns a queue's state machine: reads its logs, hands out deliveries, commits what the machine tells.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, Rate, SettleStatus, Ticket};
+use ferrymq_core::queue::{End, KeyHash, LeaseMode, Ordering, QueueConfig, QueueMachine, SettleStatus, Ticket};
 use ferrymq_core::{LogId, QueueId};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::server as pb;
@@ -16,22 +16,25 @@ use tokio::time::Instant;
 
 use super::again::Again;
 use super::commit::Answer;
-use super::consumers::Consumers;
 use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
 use super::holds::Holds;
+use super::limits::Limited;
 use super::seek::Seeking;
-use super::{Held, MAILBOX, Message, QueueHandle, Reply, Settlement};
+use super::{Event, Held, MAILBOX, Message, QueueHandle, Reply, Settlement, Subscription};
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
 use crate::catalogue::record::{BindingRecord, QueueRecord};
 use crate::clock::Clock;
 use crate::committer::Committer;
+use crate::depth::Depth;
 use crate::error::Error;
 use crate::watch::LogWatch;
 
 /// Most messages of the mailbox handled before deliveries are made.
 const BURST: usize = 256;
+/// Space in a consumer's channel beyond its prefetch, for what is not a delivery.
+const CHANNEL_EXTRA: usize = 16;
 
 /// What all queues share.
 pub(crate) struct Shared {
@@ -56,7 +59,7 @@ pub(super) struct Task {
     pub(super) keys: Option<KeyHash>,
     /// What is being read again for keys.
     pub(super) again: Option<Again>,
-    pub(super) consumers: Consumers,
+    pub(super) consumers: HashMap<u64, mpsc::Sender<Event>>,
     /// Consumers that have not been told yet that they caught up.
     pub(super) catching_up: Vec<CatchingUp>,
     pub(super) pulls: VecDeque<PullWaiting>,
@@ -67,6 +70,8 @@ pub(super) struct Task {
     /// Seeks that wait until none of these is left.
     pub(super) seeking: VecDeque<Seeking>,
     pub(super) answers: Vec<(Ticket, Answer)>,
+    /// If the queue has limits.
+    pub(super) limited: Option<Limited>,
     pub(super) notify: Arc<Notify>,
     pub(super) holds: Arc<Holds>,
     /// The number of the bindings that it follows.
@@ -92,13 +97,16 @@ pub(crate) fn start(
     let config = config(&record);
     let keys = (config.ordering == Ordering::Key).then(KeyHash::default);
     let machine = QueueMachine::new(QueueId(record.id), config, record.id ^ shared.epoch);
+    let notify = Arc::new(Notify::new());
+    let depth = Depth::of(&record.settings, notify.clone());
     let mut task = Task {
+        limited: depth.clone().map(Limited::new),
         record,
         machine,
         feeds: BTreeMap::new(),
         keys,
         again: None,
-        consumers: Consumers::default(),
+        consumers: HashMap::new(),
         catching_up: Vec::new(),
         pulls: VecDeque::new(),
         committing: FuturesUnordered::new(),
@@ -106,7 +114,7 @@ pub(crate) fn start(
         giving: BTreeSet::new(),
         seeking: VecDeque::new(),
         answers: Vec::new(),
-        notify: Arc::new(Notify::new()),
+        notify,
         holds: Arc::default(),
         rules: 0,
         failed: None,
@@ -120,7 +128,7 @@ pub(crate) fn start(
     task.started = true;
     let holds = task.holds.clone();
     tokio::spawn(task.run(receiver));
-    QueueHandle { mailbox, holds }
+    QueueHandle { mailbox, holds, depth }
 }
 
 pub(super) fn ms(duration: Option<&prost_types::Duration>) -> u64 {
@@ -137,7 +145,6 @@ fn config(record: &QueueRecord) -> QueueConfig {
         min_backoff_ms: ms(retry.min_backoff.as_ref()),
         max_backoff_ms: ms(retry.max_backoff.as_ref()),
         multiplier: retry.multiplier,
-        rate: settings.rate_limit.map(|rate| Rate { per_second: rate.messages_per_second, burst: rate.burst as u32 }),
         dead_letter_expired: settings.dead_letter.as_ref().is_some_and(|policy| policy.expired),
         ordering: match settings.ordering() {
             pb::Ordering::Unspecified | pb::Ordering::None => Ordering::None,
@@ -172,7 +179,6 @@ impl Task {
     async fn work(&mut self) {
         let now = self.shared.clock.now_ms();
         self.machine.tick(now);
-        self.end_kept(now);
         if self.shared.committer.is_stopped() {
             self.fail(&Error::writes_stopped());
         }
@@ -186,6 +192,7 @@ impl Task {
                 tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
                 self.fail(&error);
             }
+            self.drop_overflow();
             if !self.record.settings.paused {
                 self.hand_out(now).await;
                 self.serve_pulls(now).await;
@@ -199,8 +206,7 @@ impl Task {
 
     fn next_wake(&self) -> Duration {
         let now = self.shared.clock.now_ms();
-        let due = self.machine.next_timer().into_iter().chain(self.consumers.next_end()).min();
-        let machine = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
+        let machine = self.machine.next_timer().map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
         let instant = Instant::now();
         // Those whose time is over are answered after a commit, which wakes the task by itself.
         let waiting = self.pulls.iter().filter(|pull| pull.until > instant);
@@ -215,12 +221,14 @@ impl Task {
         let now = self.shared.clock.now_ms();
         match message {
             Message::Subscribe { wish, mailbox, reply } => {
-                let answer = self.subscribe(&wish, mailbox).await;
+                let answer = self.subscribe(&wish, mailbox);
                 let _ = reply.send(answer);
             }
-            Message::Gone { consumer, stream, end } => self.gone(consumer, stream, end, now),
-            Message::OpenWindow { consumer, stream } => self.open_window(consumer, stream),
-            Message::SetWindow { consumer, stream, window } => self.set_window(consumer, stream, window),
+            Message::Gone { consumer, end } => {
+                self.consumers.remove(&consumer);
+                self.catching_up.retain(|waiting| waiting.consumer != consumer);
+                self.machine.remove_consumer(consumer, end, now);
+            }
             Message::Pull { take, reply } => {
                 let until = Instant::now() + Duration::from_millis(take.wait_ms);
                 self.pulls.push_back(PullWaiting { take, reply, until });
@@ -233,6 +241,7 @@ impl Task {
                 self.rules = rules;
                 self.holds.let_go(rules);
             }
+            Message::Recount => self.recount().await,
             Message::Purge(reply) => self.purge(reply).await,
             Message::Pause(paused, reply) => {
                 self.record.settings.paused = paused;
@@ -247,7 +256,9 @@ impl Task {
             Message::Drain(reply) => {
                 let is_whole = self.failed.is_none();
                 self.failed.get_or_insert_with(Error::draining);
-                self.consumers.end_all(&Error::draining());
+                for (_, channel) in self.consumers.drain() {
+                    let _ = channel.try_send(Event::End(Error::draining()));
+                }
                 self.machine.release_all(now);
                 self.drain(is_whole, reply).await;
             }
@@ -276,6 +287,25 @@ impl Task {
             self.committed(ticket, result);
         }
         is_whole
+    }
+
+    fn subscribe(&mut self, wish: &super::Wish, mailbox: mpsc::Sender<Message>) -> Result<Subscription, Error> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let max = ms(self.record.settings.max_lease.as_ref());
+        let lease_ms = wish.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
+        if lease_ms > max {
+            return Err(Error::invalid("lease", format!("must be at most the queue's max_lease, {max} ms")));
+        }
+        let consumer = self.machine.add_consumer(wish.window, lease_ms, wish.mode);
+        let (sender, events) = mpsc::channel(wish.window.messages as usize + CHANNEL_EXTRA);
+        self.consumers.insert(consumer, sender);
+        let newest = self.shared.store.visible();
+        let ends = self.feeds.keys().map(|log| (*log, self.shared.store.end(*log))).collect();
+        self.catching_up.push(CatchingUp { consumer, newest, ends });
+        let lease_ms = if wish.mode == LeaseMode::Stream { max } else { lease_ms };
+        Ok(Subscription { consumer, lease_ms, events, end: End::Lost, mailbox })
     }
 
     async fn settle(&mut self, held: &[Held], settlement: &Settlement, reply: Reply<Vec<SettleStatus>>, now: u64) {
@@ -331,12 +361,12 @@ impl Task {
         let after = self.stats();
         let dropped = (before.ready + before.backing_off - after.ready - after.backing_off).max(0) as u64;
         self.when_durable(Box::new(move |result| drop(reply.send(result.map(|()| dropped))))).await;
+        self.recount().await;
     }
 
     /// Ready counts what the window has, and all beyond it that may match.
     pub(super) fn stats(&self) -> super::QueueStats {
         let mut stats = self.machine.stats();
-        stats.consumers -= self.consumers.kept() as i64;
         for (log, feed) in &self.feeds {
             let end = self.shared.store.end(*log);
             let unread = end.saturating_sub(feed.read_to);
@@ -344,6 +374,9 @@ impl Task {
             stats.received += feed.received as i64 + feed.may_match(unread_new, end) as i64;
             let settled = self.machine.cursor(*log).map_or(0, |cursor| cursor.settled_from(feed.read_to));
             stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, end).saturating_sub(settled) as i64;
+        }
+        if let Some(depth) = self.exact_depth() {
+            stats.ready = (depth - stats.unsettled - stats.backing_off).max(0);
         }
         stats
     }

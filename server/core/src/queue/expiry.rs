@@ -83,6 +83,7 @@ impl QueueMachine {
     pub(super) fn expire(&mut self, key: Key, item: Item) {
         let (log, offset): (LogId, Offset) = key;
         self.stats.expired += 1;
+        self.free(&item);
         if item.attempts > 0 {
             self.expiry.remember(key);
         }

@@ -283,6 +283,7 @@ impl QueueMachine {
                 self.admit(&entry);
                 return;
             }
+            self.free_if_due((entry.log, entry.offset), entry.bytes);
         }
     }
 
@@ -308,6 +309,9 @@ impl QueueMachine {
                 || self.held.contains_key(&(entry.log, entry.offset))
                 || self.waiting.contains_key(&(entry.log, entry.offset));
             let is_done = is_known || source.cursor.is_settled(entry.offset);
+            if is_done && !is_known {
+                self.free_if_due((entry.log, entry.offset), entry.bytes);
+            }
             if let Next::Goes = self.keys.take_again(entry, is_done) {
                 self.count_behind(entry.log, -1);
                 self.admit(entry);

@@ -1,14 +1,15 @@
 //! The machine's state, and the way of a message in.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use super::deliver::Consumer;
 use super::expiry::Expiry;
 use super::keys::Keys;
-use super::rate::Bucket;
 use super::strict::Strict;
-use super::{ConsumerId, DeadLetterOut, Entry, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX};
+use super::{
+    ConsumerId, DeadLetterOut, Entry, Freed, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX,
+};
 use crate::cursor::Cursor;
 use crate::settle::{Progress, SettleRecord};
 use crate::{CommitNo, LogId, Millis, Offset, QueueId};
@@ -95,6 +96,9 @@ pub struct QueueMachine {
     pub(super) next_delivery: u64,
     pub(super) records: Vec<SettleRecord>,
     pub(super) dead_letters: Vec<DeadLetterOut>,
+    pub(super) freed: Freed,
+    /// Settled before they were read: late acks.
+    pub(super) settled_unread: HashSet<Key>,
     pub(super) effects: Effects,
     pub(super) committing: BTreeMap<Ticket, Effects>,
     pub(super) next_ticket: u64,
@@ -102,7 +106,6 @@ pub struct QueueMachine {
     pub(super) expiry: Expiry,
     pub(super) keys: Keys,
     pub(super) strict: Strict,
-    pub(super) bucket: Bucket,
 }
 
 impl QueueMachine {
@@ -123,6 +126,8 @@ impl QueueMachine {
             next_delivery: 1,
             records: Vec::new(),
             dead_letters: Vec::new(),
+            freed: Freed::default(),
+            settled_unread: HashSet::new(),
             effects: Effects::default(),
             committing: BTreeMap::new(),
             next_ticket: 1,
@@ -130,7 +135,6 @@ impl QueueMachine {
             expiry: Expiry::default(),
             keys: Keys::default(),
             strict: Strict::default(),
-            bucket: Bucket::default(),
         }
     }
 
@@ -190,7 +194,10 @@ impl QueueMachine {
             return;
         }
         source.read_to = entry.offset + 1;
-        if !source.cursor.is_settled(entry.offset) && !self.is_parked(&entry) {
+        if source.cursor.is_settled(entry.offset) {
+            return self.free_if_due((entry.log, entry.offset), entry.bytes);
+        }
+        if !self.is_parked(&entry) {
             self.admit(&entry);
         }
     }

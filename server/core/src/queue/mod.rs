@@ -4,14 +4,13 @@
 //! [`SettleRecord`]s under a ticket; what depends on their being durable (a redelivery, a higher `sent` bound) waits until
 //! the ticket is [committed](QueueMachine::committed).
 
-mod consumer;
 mod deliver;
 mod expiry;
 mod floors;
 mod keys;
+mod limits;
 mod machine;
 mod outbox;
-mod rate;
 mod seek;
 mod settle;
 mod strict;
@@ -19,10 +18,8 @@ mod strict;
 mod tests;
 mod view;
 
-pub use consumer::ConsumerLoad;
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
 pub use machine::{Place, QueueMachine};
-pub use rate::Rate;
 
 use crate::batch::DeadLetterReason;
 use crate::settle::SettleRecord;
@@ -75,8 +72,6 @@ pub struct QueueConfig {
     pub dead_letter_expired: bool,
     /// What is kept in order.
     pub ordering: Ordering,
-    /// How fast it delivers; none: without a limit.
-    pub rate: Option<Rate>,
 }
 
 /// How much a consumer takes at once.
@@ -188,6 +183,17 @@ pub struct Outbox {
     pub records: Vec<SettleRecord>,
     /// Messages given up.
     pub dead_letters: Vec<DeadLetterOut>,
+    /// What leaves the queue with it.
+    pub freed: Freed,
+}
+
+/// What leaves a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What a message in a queue is doing.
@@ -232,4 +238,6 @@ pub struct QueueStats {
     pub exhausted: i64,
     /// Counter: their time to live ended.
     pub expired: i64,
+    /// Counter: given up because the queue was over a limit.
+    pub overflowed: i64,
 }

@@ -42,7 +42,8 @@ impl QueueMachine {
         self.next_ticket += 1;
         self.committing.insert(ticket, std::mem::take(&mut self.effects));
         let records = std::mem::take(&mut self.records);
-        Some(Outbox { ticket, records, dead_letters: std::mem::take(&mut self.dead_letters) })
+        let dead_letters = std::mem::take(&mut self.dead_letters);
+        Some(Outbox { ticket, records, dead_letters, freed: std::mem::take(&mut self.freed) })
     }
 
     /// An outbox is durable: what waited for it goes on.

@@ -17,6 +17,7 @@ impl QueueMachine {
             // What is held is not settled.
             let held = self.let_go((log, offset));
             let is_held = held.is_some();
+            held.iter().for_each(|held| self.free(&held.item));
             self.await_end(held.map_or(0, |held| held.item.key));
             self.stats.acked += i64::from(is_held);
             if let Some((of, _, to)) = &mut run
@@ -121,13 +122,20 @@ impl QueueMachine {
     }
 
     /// Ends a message for good, wherever it is.
-    fn settle(&mut self, key: Key) {
+    pub(super) fn settle(&mut self, key: Key) {
         let (log, offset) = key;
         let item = self.let_go(key).map(|held| held.item).or_else(|| self.waiting.remove(&key).map(|w| w.item));
         match item.or_else(|| self.remove_ready(key)) {
-            Some(item) => self.await_end(item.key),
-            None if offset < self.read_to(log) => self.count_behind(log, -1),
-            None => {}
+            Some(item) => {
+                self.free(&item);
+                self.await_end(item.key);
+            }
+            None => {
+                self.free_later(key);
+                if offset < self.read_to(log) {
+                    self.count_behind(log, -1);
+                }
+            }
         }
         self.settled(Some((log, offset, offset + 1)));
     }
@@ -189,6 +197,7 @@ impl QueueMachine {
             DeadLetterReason::Rejected => self.stats.rejected += 1,
             DeadLetterReason::MaxAttempts => self.stats.exhausted += 1,
             DeadLetterReason::Expired => self.stats.expired += 1,
+            DeadLetterReason::Overflow => self.stats.overflowed += 1,
         }
         let description = description.to_owned();
         self.await_dead_letter();
@@ -214,7 +223,6 @@ impl QueueMachine {
     pub fn tick(&mut self, now: Millis) {
         self.end_timers(now);
         self.expire_due(now);
-        self.end_wait_for_token(now);
     }
 
     fn end_timers(&mut self, now: Millis) {
@@ -241,13 +249,7 @@ impl QueueMachine {
     /// When [`tick`](Self::tick) has something to do next.
     #[must_use]
     pub fn next_timer(&self) -> Option<Millis> {
-        self.timers
-            .peek()
-            .map(|Reverse((due, _))| *due)
-            .into_iter()
-            .chain(self.expiry.next())
-            .chain(self.bucket.next())
-            .min()
+        self.timers.peek().map(|Reverse((due, _))| *due).into_iter().chain(self.expiry.next()).min()
     }
 
     /// Settles all that waits below `end`, but for what consumers hold; how many were in memory.

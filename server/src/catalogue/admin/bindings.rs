@@ -60,6 +60,7 @@ impl Task {
         self.hold(&[fed]);
         let made = self.commit_bindings(vec![binding], None).await;
         self.keep_bindings(&[fed], made.as_deref().unwrap_or_default());
+        self.recount(&[fed]).await;
         let Some(binding) = made?.into_iter().next() else { return Err(Error::writes_stopped()) };
         Ok((binding.settings, true))
     }
@@ -99,6 +100,7 @@ impl Task {
         };
         let ended = if done.is_ok() { told.await.unwrap_or_default() } else { Vec::new() };
         self.keep_bindings(&fed, &ended);
+        self.recount(&fed).await;
         done
     }
 
@@ -217,6 +219,16 @@ impl Task {
         for (queue, _) in fed {
             if let Some(target) = self.catalogue.queues_by_id.get(queue) {
                 target.handle.rebind(self.catalogue.bindings_to(*queue));
+            }
+        }
+    }
+
+    /// The bindings of these queues have changed: what they hold is counted by the new picture.
+    async fn recount(&mut self, fed: &[(u64, LogId)]) {
+        self.show();
+        for (queue, _) in fed {
+            if let Some(queue) = self.catalogue.queues_by_id.get(queue) {
+                queue.handle.recount().await;
             }
         }
     }

@@ -96,7 +96,14 @@ impl Admin {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let (commands, receiver) = mpsc::channel(256);
+        let catalogue = Catalogue { generation: 1, ..catalogue };
         picture.store(Arc::new(catalogue.clone()));
+        let queues: Vec<Arc<Queue>> = catalogue.queues.values().cloned().collect();
+        tokio::spawn(async move {
+            for queue in queues {
+                queue.handle.recount().await;
+            }
+        });
         tokio::spawn(Task { store, committer, picture, catalogue, start_queue, clock }.run(receiver));
         Self { commands }
     }
@@ -134,7 +141,7 @@ impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.recv().await {
             self.handle(command).await;
-            self.picture.store(Arc::new(self.catalogue.clone()));
+            self.show();
         }
     }
 
@@ -182,8 +189,14 @@ impl Task {
         }
     }
 
-    fn answer<T>(&self, reply: Reply<T>, answer: Result<T, Error>) {
+    /// Puts the new picture out.
+    fn show(&mut self) {
+        self.catalogue.generation += 1;
         self.picture.store(Arc::new(self.catalogue.clone()));
+    }
+
+    fn answer<T>(&mut self, reply: Reply<T>, answer: Result<T, Error>) {
+        self.show();
         let _ = reply.send(answer);
     }
 

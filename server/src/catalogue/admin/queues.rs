@@ -40,9 +40,12 @@ impl Task {
         for binding in made {
             self.catalogue.bindings.insert(binding.id, Arc::new(binding));
         }
-        self.route_all(id);
         let handle = (self.start_queue)(&record, self.catalogue.bindings_to(id), true);
-        Ok((self.catalogue.add_queue(Queue::new(record, handle)), true))
+        let queue = self.catalogue.add_queue(Queue::new(record, handle));
+        self.route_all(id);
+        self.show();
+        queue.handle.recount().await;
+        Ok((queue, true))
     }
 
     fn check_dead_letter_target(&self, settings: &pb::Queue) -> Result<(), Error> {
@@ -68,8 +71,8 @@ impl Task {
             ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
             ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),
             ("retry", given.retry.is_some() && settings.retry != there.retry),
-            ("rate_limit", given.rate_limit.is_some() && settings.rate_limit != there.rate_limit),
             ("exactly_once", given.exactly_once && !there.exactly_once),
+            ("limits", given.limits.is_some() && settings.limits != there.limits),
             ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
         ]);
         if let Some(fields) = differ {
