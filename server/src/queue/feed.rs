@@ -19,7 +19,7 @@ use crate::error::Error;
 /// Bytes read from one log at a time.
 pub(super) const READ_BYTES: usize = 1 << 20;
 /// Most messages taken at a time: where keys are kept in order, what is parked fills no window.
-const FILL_MAX: usize = 16_384;
+const FILL_MAX: usize = 4_096;
 
 /// One log that feeds the queue.
 pub(super) struct Feed {
