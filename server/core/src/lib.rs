@@ -9,6 +9,7 @@ compile_error!("a planted bug must not be in a release");
 pub mod batch;
 pub mod codec;
 pub mod cursor;
+pub mod filter;
 pub mod ids;
 pub mod matcher;
 pub mod message;

@@ -176,9 +176,21 @@ fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, MessageError> {
 
 /// Checks one entry of the map, and gives its key.
 fn attribute(value: Value<'_>) -> Result<&str, MessageError> {
-    let Value::Bytes(mut entry) = value else {
+    let Value::Bytes(entry) = value else {
         return Err(MessageError::invalid("attributes", "has the wrong wire type"));
     };
+    let [key, value] = entry_parts(entry)?;
+    if !(1..=128).contains(&key.len()) {
+        return Err(MessageError::invalid("attributes", "a key must be 1 to 128 bytes long"));
+    }
+    if value.len() > 1_024 {
+        return Err(MessageError::invalid("attributes", "a value must be at most 1024 bytes long"));
+    }
+    Ok(key)
+}
+
+/// Key and value of one entry.
+fn entry_parts(mut entry: &[u8]) -> Result<[&str; 2], MessageError> {
     let mut parts: [Option<&str>; 2] = [None, None];
     while !entry.is_empty() {
         let (number, value) = take_field(&mut entry)?;
@@ -190,14 +202,7 @@ fn attribute(value: Value<'_>) -> Result<&str, MessageError> {
             return Err(MessageError::invalid("attributes", "an entry gives its key or value twice"));
         }
     }
-    let [key, value] = parts.map(Option::unwrap_or_default);
-    if !(1..=128).contains(&key.len()) {
-        return Err(MessageError::invalid("attributes", "a key must be 1 to 128 bytes long"));
-    }
-    if value.len() > 1_024 {
-        return Err(MessageError::invalid("attributes", "a value must be at most 1024 bytes long"));
-    }
-    Ok(key)
+    Ok(parts.map(Option::unwrap_or_default))
 }
 
 fn take_field<'a>(input: &mut &'a [u8]) -> Result<(u64, Value<'a>), Malformed> {
@@ -250,6 +255,54 @@ pub fn ttl_ms(message: &[u8]) -> u64 {
         }
     }
     0
+}
+
+/// What filters read of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The content.
+    Payload(&'a [u8]),
+    /// A key and its value.
+    Attribute(&'a str, &'a str),
+    /// Matched by bindings.
+    RoutingKey(&'a str),
+    /// What must stay in order.
+    OrderingKey(&'a str),
+    /// What the payload is.
+    ContentType(&'a str),
+    /// As it was given.
+    Priority(i64),
+}
+
+/// The parts of a message that was checked when it was published, in the order of its bytes.
+pub fn parts(message: &[u8]) -> impl Iterator<Item = Part<'_>> {
+    let mut input = message;
+    std::iter::from_fn(move || {
+        while !input.is_empty() {
+            let (number, value) = take_field(&mut input).ok()?;
+            if let Some(part) = part(number, value) {
+                return Some(part);
+            }
+        }
+        None
+    })
+}
+
+fn part(number: u64, value: Value<'_>) -> Option<Part<'_>> {
+    let bytes = match value {
+        Value::Bytes(bytes) => bytes,
+        Value::Number(given) if number == 7 => return Some(Part::Priority(given as i64)),
+        _ => return None,
+    };
+    let text = || std::str::from_utf8(bytes).unwrap_or_default();
+    match number {
+        1 => Some(Part::Payload(bytes)),
+        2 => entry_parts(bytes).ok().map(|[key, value]| Part::Attribute(key, value)),
+        3 => Some(Part::RoutingKey(text())),
+        4 => Some(Part::OrderingKey(text())),
+        6 => Some(Part::ContentType(text())),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
