@@ -15,7 +15,7 @@ use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Queue, Topic};
 use crate::clock::Clock;
-use crate::committer::{Append, Change, Committer, Patience};
+use crate::committer::{Append, Change, Committer, Patience, Verdicts};
 use crate::depth::Load;
 use crate::edge::{self, Places};
 use crate::error::Error;
@@ -94,6 +94,8 @@ struct Checked {
     has_ttl: bool,
     /// What they bring to queues with limits.
     loads: Vec<Load>,
+    /// What filters said, where there are any.
+    verdicts: Option<Verdicts>,
 }
 
 /// A publish that has been handed in.
@@ -154,7 +156,7 @@ impl Broker {
         self.check_items(&format!("{field}messages"), messages.len())?;
         let catalogue = self.catalogue.load();
         let generation = catalogue.generation;
-        let (gate, Checked { matched, has_ttl, loads }, topic) = match to {
+        let (gate, Checked { matched, has_ttl, loads, verdicts }, topic) = match to {
             Destination::Topic(name) => {
                 edge::note("topic", name);
                 let topic = catalogue.topic(name)?;
@@ -176,15 +178,16 @@ impl Broker {
         let batch = batch::encode(self.clock.now_ms(), has_ttl, messages.iter().map(|message| (&[][..], &message[..])));
         let log = gate.log();
         let append = Append { gate, count, batch, loads, generation };
-        let change = Change { appends: vec![append], patience, stream, ..Change::default() };
+        let change = Change { appends: vec![append], patience, stream, verdicts, ..Change::default() };
         let pending = self.committer.publish(change).await?;
         Ok(Publishing { pending, log, matched, topic, counters: self.counters.clone() })
     }
 
-    /// Checks each message and counts the queues it goes to, and what it brings to those that have limits.
+    /// Checks each message and counts the queues it goes to, and what it brings to those that have limits; with that, what filters said.
     fn route(&self, messages: &[Bytes], field: &str, topic: Option<&Topic>) -> Result<Checked, Error> {
         let mut loads = topic.map(Topic::no_loads).unwrap_or_default();
         let mut matched = Vec::with_capacity(messages.len());
+        let mut verdicts = topic.and_then(|topic| topic.filtered.verdicts(messages.len()));
         let mut queues = Vec::new();
         let mut has_ttl = false;
         for (index, message) in messages.iter().enumerate() {
@@ -197,13 +200,16 @@ impl Broker {
                 Some(topic) => {
                     queues.clear();
                     topic.matcher.matches(head.routing_key, &mut queues);
+                    if let Some(verdicts) = &mut verdicts {
+                        topic.filtered.route(message, &mut queues, |place| verdicts.note(index, place));
+                    }
                     topic.count(&queues, message, &mut loads);
                     queues.len() as u32
                 }
             };
             matched.push(count);
         }
-        Ok(Checked { matched, has_ttl, loads })
+        Ok(Checked { matched, has_ttl, loads, verdicts })
     }
 
     /// 1 to `batch_items_max` items.

@@ -1,8 +1,18 @@
 //! What this version can do beyond the basics, as GetServerInfo names it. A name stays once it is there.
 
 /// The names, in order.
-pub const FEATURES: &[&str] =
-    &["exactly_once", "expiry", "limits", "ordering_key", "ordering_strict", "pause", "points", "seek", "snapshots"];
+pub const FEATURES: &[&str] = &[
+    "exactly_once",
+    "expiry",
+    "filters",
+    "limits",
+    "ordering_key",
+    "ordering_strict",
+    "pause",
+    "points",
+    "seek",
+    "snapshots",
+];
 
 #[cfg(test)]
 mod tests {

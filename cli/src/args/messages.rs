@@ -61,6 +61,9 @@ pub struct SubscribeArgs {
     /// Where to end, for a topic without a group, as --from. `latest`: with what is there now.
     #[arg(long, value_parser = values::point, requires = "topic", conflicts_with = "group", allow_hyphen_values = true)]
     pub until: Option<LogPoint>,
+    /// Of a topic or for a new group, only messages for which this is true, in CEL, e.g. 'json.delay > 60'.
+    #[arg(long, requires = "topic", default_value = "", hide_default_value = true)]
+    pub filter: String,
     /// Stop after so many messages.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,

@@ -51,6 +51,7 @@ pub enum QueueCommand {
     /// Make a queue.
     #[command(after_help = "Examples:
   ferrymq queue create billing --topic orders --pattern 'eu.#'
+  ferrymq queue create late --topic flights --filter 'json.delay > 60'
   ferrymq queue create jobs --max-attempts 5 --lease 2m
   ferrymq queue create quotes --ttl 10m --dead-letter-expired
   ferrymq queue create accounts --topic bookings --ordering key")]
@@ -111,6 +112,9 @@ pub struct QueueArgs {
     /// Of the topic, only routing keys like this: `*` is one word, `#` none or more.
     #[arg(long, requires = "topic")]
     pub pattern: Option<String>,
+    /// Of the topic, only messages for which this is true, in CEL, e.g. 'attributes.country == "DE"'.
+    #[arg(long, requires = "topic")]
+    pub filter: Option<String>,
     /// What is kept in order: `key`, messages of one ordering key, over any number of consumers; `strict`, all of them,
     /// to one consumer at a time.
     #[arg(long, value_enum)]
@@ -167,6 +171,7 @@ pub enum BindingCommand {
     /// Bind a queue to a topic.
     #[command(after_help = "Examples:
   ferrymq binding create orders billing --pattern 'eu.*.created'
+  ferrymq binding create flights late --filter 'json.delay > 60'
   ferrymq binding create orders audit --from earliest")]
     Create {
         /// Where messages come from.
@@ -176,6 +181,9 @@ pub enum BindingCommand {
         /// Only routing keys like this: `*` is one word, `#` none or more.
         #[arg(long, default_value = "")]
         pattern: String,
+        /// Only messages for which this is true, in CEL, e.g. 'attributes.country == "DE"'.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        filter: String,
         /// Where in the topic it begins, as `subscribe --from`. Default: latest.
         #[arg(long, value_parser = values::point, allow_hyphen_values = true)]
         from: Option<LogPoint>,

@@ -11,9 +11,9 @@ use crate::{json, output};
 /// Runs one of them.
 pub async fn run(command: BindingCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        BindingCommand::Create { topic, queue, pattern, from } => {
-            let binding =
-                Binding { topic, target: Some(Target::Queue(queue)), pattern, start: from, ..Binding::default() };
+        BindingCommand::Create { topic, queue, pattern, filter, from } => {
+            let target = Some(Target::Queue(queue));
+            let binding = Binding { topic, target, pattern, filter, start: from, ..Binding::default() };
             create(binding, context).await
         }
         BindingCommand::Get(which) => {
@@ -49,7 +49,7 @@ async fn list(topic: &str, queue: &str, context: &Context) -> Result<(), Failure
         return Ok(());
     }
     let rows: Vec<_> = bindings.into_iter().map(row).collect();
-    Ok(output::table(&["TOPIC", "PATTERN", "TARGET", "BINDING"], &rows)?)
+    Ok(output::table(&["TOPIC", "PATTERN", "FILTER", "TARGET", "BINDING"], &rows)?)
 }
 
 fn row(binding: Binding) -> Vec<String> {
@@ -59,5 +59,5 @@ fn row(binding: Binding) -> Vec<String> {
         None => String::new(),
     };
     let pattern = if binding.pattern.is_empty() { "#".to_owned() } else { binding.pattern };
-    vec![binding.topic, pattern, target, binding.name]
+    vec![binding.topic, pattern, binding.filter, target, binding.name]
 }

@@ -53,6 +53,7 @@ async fn create(args: QueueArgs, context: &Context) -> Result<(), Failure> {
     let binding = args.topic.clone().map(|topic| Binding {
         topic,
         pattern: args.pattern.clone().unwrap_or_default(),
+        filter: args.filter.clone().unwrap_or_default(),
         ..Binding::default()
     });
     let response = context.client.create_queue(settings(args), binding.into_iter().collect()).await?;

@@ -97,6 +97,7 @@ fn request(args: &SubscribeArgs) -> SubscribeRequest {
         group: args.group.clone().unwrap_or_default(),
         create_if_missing: args.create,
         start: args.from.clone(),
+        filter: args.filter.clone(),
         stop: args.until.clone(),
         prefetch: i32::try_from(prefetch).unwrap_or(i32::MAX),
         consumer: format!("ferrymq subscribe {}", std::process::id()),

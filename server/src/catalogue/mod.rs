@@ -3,6 +3,7 @@
 //! One task, [`admin`], owns it and changes it in commits. Everybody else reads an immutable picture of it.
 
 pub mod admin;
+mod filtered;
 pub mod record;
 pub mod settings;
 mod similar;
@@ -21,6 +22,7 @@ use crate::committer::{Append, Gate, Owner};
 use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
+use filtered::Filtered;
 use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
 use similar::similar;
 
@@ -47,10 +49,12 @@ pub struct Catalogue {
 pub struct Topic {
     /// As stored.
     pub record: TopicRecord,
-    /// Its live bindings, compiled: routing key to queue numbers.
+    /// Its live bindings without filters, compiled: routing key to queue numbers.
     pub matcher: Matcher<u64>,
     /// The bound queues that have limits.
     counted: Vec<(u64, Arc<Depth>)>,
+    /// Its live bindings with filters.
+    pub filtered: Filtered,
     /// How many queues are bound.
     pub queues: usize,
     /// The same for as long as the topic exists.
@@ -108,6 +112,7 @@ impl Topic {
         for message in messages.filter(|_| !self.counted.is_empty()) {
             queues.clear();
             self.matcher.matches(message::routing_key(&message), &mut queues);
+            self.filtered.route(&message, &mut queues, |_| {});
             self.count(&queues, &message, &mut loads);
         }
         loads
@@ -202,18 +207,21 @@ impl Catalogue {
     pub fn route(&mut self, record: TopicRecord) {
         let pairs: Vec<(Pattern, u64)> = self
             .bindings_of(record.log)
+            .filter(|binding| binding.settings.filter.is_empty())
             .filter_map(|binding| Some((Pattern::parse(&binding.settings.pattern).ok()?, binding.queue)))
             .collect();
-        let mut queues: Vec<u64> = pairs.iter().map(|(_, queue)| *queue).collect();
+        let mut queues: Vec<u64> = self.bindings_of(record.log).map(|binding| binding.queue).collect();
         queues.sort_unstable();
         queues.dedup();
         let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
+        let filtered = Filtered::new(self.bindings_of(record.log), before.map(|topic| &topic.filtered));
         let (counters, gate) = before.map(|topic| (topic.counters.clone(), topic.gate.clone())).unwrap_or_else(|| {
             (Arc::default(), Arc::new(Gate::new(LogId(record.log), Owner::Topic(record.settings.name.clone()))))
         });
         let depth_of = |queue: &u64| self.queues_by_id.get(queue).and_then(|queue| queue.handle.depth());
         let counted = queues.iter().filter_map(|queue| Some((*queue, depth_of(queue)?))).collect();
-        let topic = Topic { counted, matcher: Matcher::new(pairs), queues: queues.len(), record, counters, gate };
+        let topic =
+            Topic { counted, matcher: Matcher::new(pairs), filtered, queues: queues.len(), record, counters, gate };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
     }
 

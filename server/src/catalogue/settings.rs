@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ferrymq_core::filter::Filter;
 use ferrymq_core::message::TTL_MS_MAX;
 use ferrymq_core::name::check_name;
 use ferrymq_core::pattern::Pattern;
@@ -166,5 +167,17 @@ fn retry(given: pb::RetryPolicy) -> Result<pb::RetryPolicy, Error> {
 pub fn pattern(field: &str, pattern: &str) -> Result<Pattern, Error> {
     Pattern::parse(pattern).map_err(|error| {
         Error::new(ErrorReason::PatternInvalid, format!("bad pattern: {error}")).field(field, error.to_string())
+    })
+}
+
+/// Checks and compiles a filter; none if it is empty.
+pub fn filter(field: &str, text: &str) -> Result<Option<Filter>, Error> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    Filter::parse(text).map(Some).map_err(|error| {
+        Error::new(ErrorReason::FilterInvalid, format!("bad filter: {error}"))
+            .meta("position", error.position.to_string())
+            .field(field, error.to_string())
     })
 }

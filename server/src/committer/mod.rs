@@ -7,6 +7,7 @@
 mod gate;
 mod pins;
 mod seal;
+mod verdicts;
 mod writer;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::error::Error;
 use crate::watch::LogWatch;
 pub use gate::{Gate, Owner, Passage};
 pub use pins::{Look, Pin, Pins};
+pub use verdicts::{NewestVerdicts, Verdicts};
 use writer::Writer;
 
 /// Most submissions that wait in each channel.
@@ -91,13 +93,16 @@ pub struct Change {
     pub patience: Patience,
     /// Changes of one stream into one log keep their order, also when they wait; 0: of no stream.
     pub stream: u64,
+    /// What filters said of the first append.
+    pub verdicts: Option<Verdicts>,
     /// The last one: the store is closed after its group.
     pub close: bool,
 }
 
 impl Change {
     fn bytes(&self) -> usize {
-        self.appends.iter().map(|append| append.batch.len()).sum::<usize>() + self.settles.len() * 24
+        let verdicts = self.verdicts.as_ref().map_or(0, Verdicts::bytes);
+        self.appends.iter().map(|append| append.batch.len()).sum::<usize>() + self.settles.len() * 24 + verdicts
     }
 }
 
@@ -137,6 +142,7 @@ pub struct Committer {
     stopped: Arc<AtomicBool>,
     much: Arc<Notify>,
     pins: Arc<Pins>,
+    verdicts: Arc<NewestVerdicts>,
 }
 
 /// The answer to a submission, to be awaited.
@@ -165,9 +171,11 @@ impl Committer {
         let stopped = Arc::new(AtomicBool::new(false));
         let much = Arc::new(Notify::new());
         let (full_sender, full) = watch::channel(false);
+        let verdicts = Arc::<NewestVerdicts>::default();
         let writer = Writer {
             store,
             watch: log_watch,
+            verdicts: verdicts.clone(),
             seal_bytes,
             stopped: stopped.clone(),
             much: much.clone(),
@@ -189,12 +197,18 @@ impl Committer {
             stopped,
             much,
             pins: Arc::default(),
+            verdicts,
         }
     }
 
     /// True after a failed write: nothing may be written or delivered until a restart.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
+    }
+
+    /// What filters said of the newest batches.
+    pub fn verdicts(&self) -> &NewestVerdicts {
+        &self.verdicts
     }
 
     /// Waits until some 32 MiB more have been written.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::gate::Passage;
 use super::seal::{Seal, Turned};
-use super::{Committed, MUCH_BYTES, Patience, Submission};
+use super::{Committed, MUCH_BYTES, NewestVerdicts, Patience, Submission};
 use crate::catalogue::Catalogue;
 use crate::depth::{Fit, Load};
 use crate::error::Error;
@@ -25,6 +25,7 @@ const ROOM_POLL: Duration = Duration::from_millis(100);
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) watch: Arc<LogWatch>,
+    pub(super) verdicts: Arc<NewestVerdicts>,
     pub(super) seal_bytes: usize,
     pub(super) stopped: Arc<AtomicBool>,
     pub(super) much: Arc<Notify>,
@@ -156,8 +157,9 @@ impl Writer {
         let reserve = group.iter().any(|(submission, _)| submission.urgent);
         match self.store.commit(ops, reserve).await {
             Ok(commit) => {
-                for (submission, bases) in group {
+                for (mut submission, bases) in group {
                     submission.change.appends.iter().flat_map(|append| &append.loads).for_each(Load::arrived);
+                    self.keep_verdicts(&mut submission, &bases);
                     // A caller that has gone no longer wants the answer.
                     let _ = submission.reply.send(Ok(Committed { commit, bases }));
                 }
@@ -190,6 +192,14 @@ impl Writer {
                 );
                 false
             }
+        }
+    }
+
+    /// Before anybody is woken who would ask for them.
+    fn keep_verdicts(&self, submission: &mut Submission, bases: &[Offset]) {
+        let first = submission.change.appends.first().zip(bases.first());
+        if let (Some(verdicts), Some((append, base))) = (submission.change.verdicts.take(), first) {
+            self.verdicts.insert(append.gate.log(), *base, verdicts);
         }
     }
 

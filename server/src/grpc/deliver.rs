@@ -10,7 +10,7 @@ use super::Api;
 use super::messaging::{GroupWish, lease, unsupported_with_queue};
 use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, In, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
 use crate::catalogue::Queue;
-use crate::catalogue::settings::{duration, millis, pattern, unsupported};
+use crate::catalogue::settings::{duration, filter, millis, pattern, unsupported};
 use crate::error::Error;
 use crate::points::{self, Stop, point_of_log};
 use crate::queue::{LeaseMode, Window, Wish};
@@ -40,7 +40,6 @@ fn refuse_unsupported(request: &pb::SubscribeRequest) -> Result<(), Error> {
     if request.stop.is_some() && !is_broadcast(request) {
         return Err(Error::invalid("stop", "only for a broadcast: a topic without group"));
     }
-    unsupported(!request.filter.is_empty(), "filter")?;
     unsupported(request.at_most_once, "at_most_once")?;
     unsupported(request.resume_within.is_some(), "resume_within")?;
     unsupported(!request.resume_token.is_empty(), "resume_token")?;
@@ -71,6 +70,7 @@ impl Api {
                 unsupported_with_queue(!request.group.is_empty(), "group")?;
                 unsupported_with_queue(request.start.is_some(), "start")?;
                 unsupported_with_queue(!request.pattern.is_empty(), "pattern")?;
+                unsupported_with_queue(!request.filter.is_empty(), "filter")?;
                 unsupported_with_queue(request.create_if_missing, "create_if_missing")?;
                 let queue = self.broker.queue(name)?;
                 self.consume(&request, &queue, false, peer, out).await?;
@@ -78,11 +78,13 @@ impl Api {
             Some(pb::subscribe_request::Source::Topic(topic)) if !request.group.is_empty() => {
                 point_of_log("start", request.start.as_ref())?;
                 pattern("pattern", &request.pattern)?;
+                filter("filter", &request.filter)?;
                 let wish = GroupWish {
                     topic,
                     group: &request.group,
                     create: request.create_if_missing,
                     pattern: &request.pattern,
+                    filter: &request.filter,
                     start: request.start.clone(),
                 };
                 let (queue, created) = self.group(wish).await?;
@@ -125,6 +127,7 @@ impl Api {
         let shape = shape(request)?;
         window(request)?;
         let pattern = pattern("pattern", &request.pattern)?;
+        let filter = filter("filter", &request.filter)?;
         let start = point_of_log("start", request.start.as_ref())?;
         let gate = self.broker.topic(topic)?.gate.clone();
         let (log, now) = (gate.log(), self.broker.clock.now_ms());
@@ -132,7 +135,7 @@ impl Api {
         let end = self.broker.store.end(log);
         let at = points::resolve(&self.broker.store, "start", &start, log, now).await?;
         let topic = topic.to_owned();
-        let reader = Broadcast { api: self.clone(), topic, log, gate, at, stop, caught_up_at: end, pattern };
+        let reader = Broadcast { api: self.clone(), topic, log, gate, at, stop, caught_up_at: end, pattern, filter };
         let stream = Outlet { out, shape, broker: self.broker.clone() };
         tokio::spawn(stream.run_broadcast(reader));
         Ok(())

@@ -53,6 +53,7 @@ impl Api {
         let binding = pb::Binding {
             topic: topic.record.settings.name.clone(),
             pattern: group.pattern.to_owned(),
+            filter: group.filter.to_owned(),
             start: group.start,
             ..Default::default()
         };
@@ -68,6 +69,7 @@ pub(crate) struct GroupWish<'a> {
     pub group: &'a str,
     pub create: bool,
     pub pattern: &'a str,
+    pub filter: &'a str,
     pub start: Option<pb::LogPoint>,
 }
 
@@ -140,7 +142,7 @@ impl pb::messaging_service_server::MessagingService for Api {
             }
             Some(pb::pull_request::Source::Topic(topic)) => {
                 let (group, create) = (request.group.as_str(), request.create_if_missing);
-                self.group(GroupWish { topic, group, create, pattern: "", start: None }).await?.0
+                self.group(GroupWish { topic, group, create, pattern: "", filter: "", start: None }).await?.0
             }
             None => return Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ferrymq_core::filter::{Filter, MessageView};
 use ferrymq_core::message;
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
@@ -55,6 +56,7 @@ pub(super) struct Broadcast {
     pub(super) stop: Stop,
     pub(super) caught_up_at: u64,
     pub(super) pattern: ferrymq_core::pattern::Pattern,
+    pub(super) filter: Option<Filter>,
 }
 
 impl Broadcast {
@@ -66,6 +68,12 @@ impl Broadcast {
             read.truncate(index);
         }
         read
+    }
+
+    /// True if it asked for the message.
+    fn matches(&self, message: &[u8]) -> bool {
+        (self.pattern.is_all() || self.pattern.matches(message::routing_key(message)))
+            && self.filter.as_ref().is_none_or(|filter| filter.matches(&MessageView::new(message)))
     }
 
     /// True if its end is reached.
@@ -271,7 +279,7 @@ impl Outlet {
                 .until_stop(read)
                 .into_iter()
                 .map(|(delivery, _)| delivery)
-                .filter(|d| reader.pattern.is_all() || reader.pattern.matches(message::routing_key(&d.message)))
+                .filter(|delivery| reader.matches(&delivery.message))
                 .collect();
             self.broker.counters.delivered.fetch_add(matching.len() as u64, Ordering::Relaxed);
             if matching.is_empty() {

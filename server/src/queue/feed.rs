@@ -1,11 +1,13 @@
 //! What feeds a queue: logs, read ahead and merged by commit number.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
+use ferrymq_core::filter::{Filter, MessageView};
 use ferrymq_core::queue::{Entry, KeyHash};
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
@@ -14,6 +16,7 @@ use super::Interval;
 use super::expiry::expires;
 use super::task::{Task, ms};
 use crate::catalogue::record::BindingRecord;
+use crate::committer::{NewestVerdicts, Verdicts};
 use crate::error::Error;
 
 /// Bytes read from one log at a time.
@@ -46,14 +49,30 @@ impl Feed {
         String::from_utf8_lossy(&self.topic).into_owned()
     }
 
+    /// True if some binding matches a message.
     pub(super) fn matches(&self, offset: Offset, batch: &Batch, index: usize) -> bool {
         matches(self.intervals.as_deref(), offset, batch, index)
     }
 
-    fn take(&mut self, log: LogId, base: Offset, commit: CommitNo, batch: &Batch, ttl_ms: u64) {
+    fn has_filters(&self) -> bool {
+        self.intervals.iter().flatten().any(|interval| interval.filter.is_some())
+    }
+
+    fn take(
+        &mut self,
+        log: LogId,
+        base: Offset,
+        commit: CommitNo,
+        batch: &Batch,
+        ttl_ms: u64,
+        newest: &NewestVerdicts,
+    ) {
+        let verdicts = if self.has_filters() { newest.get(log, base) } else { None };
         for index in 0..batch.len() {
             let offset = base + index as u64;
-            if offset >= self.read_to && self.matches(offset, batch, index) {
+            if offset >= self.read_to
+                && matches_by(self.intervals.as_deref(), offset, batch, index, verdicts.as_deref())
+            {
                 self.received += u64::from(offset >= self.began_at);
                 let entry = self.entry((log, offset), commit, batch, index, ttl_ms);
                 self.ahead.push_back(entry);
@@ -86,14 +105,38 @@ impl Feed {
 
 /// Whether a message is in some interval; without intervals all are.
 pub(super) fn matches(intervals: Option<&[Interval]>, offset: Offset, batch: &Batch, index: usize) -> bool {
-    let Some(intervals) = intervals else { return true };
-    let message = batch.message(index);
-    intervals.iter().any(|interval| interval.matches(offset, &message))
+    matches_by(intervals, offset, batch, index, None)
 }
 
-fn interval(binding: &BindingRecord) -> Option<Interval> {
+/// The same by what filters said of the batch when it was published, as far as that is known.
+fn matches_by(
+    intervals: Option<&[Interval]>,
+    offset: Offset,
+    batch: &Batch,
+    index: usize,
+    verdicts: Option<&Verdicts>,
+) -> bool {
+    let Some(intervals) = intervals else { return true };
+    let message = batch.message(index);
+    let view = OnceCell::new();
+    intervals.iter().filter(|interval| interval.covers(offset, &message)).any(|interval| {
+        let Some(filter) = &interval.filter else { return true };
+        let said = verdicts.and_then(|verdicts| verdicts.of(index, interval.binding));
+        said.unwrap_or_else(|| filter.matches(view.get_or_init(|| MessageView::new(&message))))
+    })
+}
+
+/// What a binding means, compiled; what `before` had is taken from there.
+fn interval(binding: &BindingRecord, before: Option<&Feed>) -> Option<Interval> {
     let pattern = ferrymq_core::pattern::Pattern::parse(&binding.settings.pattern).ok()?;
-    Some(Interval { from: binding.from, to: binding.to, pattern })
+    let filter = if binding.settings.filter.is_empty() {
+        None
+    } else {
+        let known = before.and_then(|feed| feed.intervals.iter().flatten().find(|known| known.binding == binding.id));
+        let known = known.and_then(|interval| interval.filter.clone());
+        Some(known.or_else(|| Filter::parse(&binding.settings.filter).ok().map(Arc::new))?)
+    };
+    Some(Interval { binding: binding.id, from: binding.from, to: binding.to, pattern, filter })
 }
 
 impl Task {
@@ -138,7 +181,10 @@ impl Task {
             by_log.entry(binding.log_id()).or_default().push(binding);
         }
         for (log, bindings) in by_log {
-            let intervals: Vec<Interval> = bindings.iter().filter_map(|binding| interval(binding)).collect();
+            let intervals: Vec<Interval> = {
+                let before = self.feeds.get(&log);
+                bindings.iter().filter_map(|binding| interval(binding, before)).collect()
+            };
             if let Some(feed) = self.feeds.get_mut(&log) {
                 feed.intervals = Some(intervals);
                 continue;
@@ -225,7 +271,7 @@ impl Task {
             let limit = self.holds.limit(log);
             for stored in read.into_iter().take_while(|stored| stored.base < limit) {
                 let batch = Batch::parse(stored.bytes).map_err(|error| Error::damaged(&error.to_string()))?;
-                feed.take(log, stored.base, stored.commit, &batch, ttl_ms);
+                feed.take(log, stored.base, stored.commit, &batch, ttl_ms, self.shared.committer.verdicts());
                 feed.newest = Some((stored.base, batch));
             }
         }

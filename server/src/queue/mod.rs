@@ -261,16 +261,19 @@ impl QueueHandle {
     }
 }
 
-/// A filter over an interval of one log: what one binding matches.
+/// A rule over an interval of one log: what one binding matches.
 #[derive(Debug, Clone)]
 pub(crate) struct Interval {
+    pub binding: u64,
     pub from: Offset,
     pub to: Option<Offset>,
     pub pattern: ferrymq_core::pattern::Pattern,
+    pub filter: Option<Arc<ferrymq_core::filter::Filter>>,
 }
 
 impl Interval {
-    pub(crate) fn matches(&self, offset: Offset, message: &Bytes) -> bool {
+    /// True if the message lies in it and has the pattern; its filter is another question.
+    pub(crate) fn covers(&self, offset: Offset, message: &Bytes) -> bool {
         self.from + u64::from(cfg!(feature = "planted-interval")) <= offset
             && self.to.is_none_or(|to| offset < to)
             && (self.pattern.is_all() || self.pattern.matches(ferrymq_core::message::routing_key(message)))

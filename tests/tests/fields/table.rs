@@ -92,7 +92,7 @@ pub const FIELDS: &[Row] = &[
     Shown("SubscribeRequest.start", "fields_of_messaging::a_group_is_made_with_its_pattern_and_start"),
     Shown("SubscribeRequest.stop", "points::a_bounded_replay_begins_and_ends_where_it_is_asked_to"),
     Shown("SubscribeRequest.pattern", "fields_of_messaging::a_group_is_made_with_its_pattern_and_start"),
-    Refused("SubscribeRequest.filter", SUBSCRIBE, r#"{"topic": "t", "filter": "a = 'b'"}"#, "filter"),
+    Shown("SubscribeRequest.filter", "filters::a_group_and_a_broadcast_take_what_their_filter_matches"),
     Shown("SubscribeRequest.prefetch", "delivery::a_busy_consumer_does_not_hoard"),
     Shown(
         "SubscribeRequest.prefetch_bytes",
@@ -258,12 +258,7 @@ pub const FIELDS: &[Row] = &[
         "bindings[0].to_topic",
     ),
     Shown("Binding.pattern", "delivery::patterns_choose_which_queues_get_a_copy"),
-    Refused(
-        "Binding.filter",
-        BINDING,
-        r#"{"binding": {"topic": "t", "queue": "q", "pattern": "x", "filter": "a = 'b'"}}"#,
-        "binding.filter",
-    ),
+    Shown("Binding.filter", "filters::filters_hold_over_kills_for_what_came_before_and_after"),
     Shown("Binding.start", "fields_of_admin::bindings_are_listed_page_by_page_by_topic_and_queue"),
     Output("Binding.create_time"),
     Shown("GetQueueRequest.name", "fields_of_admin::a_look_at_one_topic_or_queue_has_the_view_that_it_asks_for"),

@@ -155,7 +155,11 @@ impl Checker {
                 if fits && !containers { Ok(Type::Bool) } else { fault("are never equal, or not compared") }
             }
             Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual => {
-                if numbers || texts { Ok(Type::Bool) } else { fault("have no order") }
+                if numbers || texts {
+                    Ok(Type::Bool)
+                } else {
+                    fault("have no order")
+                }
             }
             Binary::In => match right {
                 Type::Attributes if left.is(Type::Text) => Ok(Type::Bool),

@@ -141,9 +141,7 @@ impl<'a> Run<'a> {
 
     fn index(&mut self, of: &'a Node, key: &'a Node) -> Result<Value<'a>> {
         match (self.value(of)?, self.value(key)?) {
-            (of @ (Value::Attributes | Value::Object(_)), Value::Text(key)) => {
-                self.field(&of, &key)?.ok_or(Undefined)
-            }
+            (of @ (Value::Attributes | Value::Object(_)), Value::Text(key)) => self.field(&of, &key)?.ok_or(Undefined),
             (Value::Array(array), Value::Int(at)) => {
                 self.pay_for(array)?;
                 let at = usize::try_from(at).map_err(|_| Undefined)?;

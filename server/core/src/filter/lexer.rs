@@ -108,7 +108,9 @@ fn text(rest: &str, raw: bool) -> Result<(Token, usize), Fault> {
 }
 
 fn escaped(chars: &mut std::str::CharIndices<'_>, at: usize) -> Result<char, Fault> {
-    let wrong = || Fault::new(at, "is no escape: \\\\ \\\" \\' \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH are");
+    let wrong = || {
+        Fault::new(at, "is no escape: \\\\ \\\" \\' \\` \\? \\a \\b \\f \\n \\r \\t \\v \\xHH \\uHHHH \\UHHHHHHHH are")
+    };
     let (_, kind) = chars.next().ok_or_else(wrong)?;
     let digits = match kind {
         'a' => return Ok('\u{7}'),

@@ -10,8 +10,27 @@ const REGEX_BYTES_MAX: usize = 256 << 10;
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 21] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace",
-    "return", "var", "void", "while", "in", "null", "true", "false",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+    "in",
+    "null",
+    "true",
+    "false",
 ];
 
 /// Operators between two values by how tightly they bind; `&&` and `||` stand apart.

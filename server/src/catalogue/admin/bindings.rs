@@ -144,8 +144,8 @@ impl Task {
         if let Some(pb::binding::Target::ToTopic(_)) = given.target {
             return Err(Error::not_supported(format!("{field}.to_topic")));
         }
-        settings::unsupported(!given.filter.is_empty(), &format!("{field}.filter"))?;
         settings::pattern(&format!("{field}.pattern"), &given.pattern)?;
+        settings::filter(&format!("{field}.filter"), &given.filter)?;
         let field = format!("{field}.start");
         let start = points::point_of_log(&field, given.start.as_ref())?;
         let log = self.catalogue.topic(&given.topic)?.record.log;
