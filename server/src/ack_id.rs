@@ -12,6 +12,8 @@ use prost::encoding::{decode_varint, encode_varint};
 use siphasher::sip::SipHasher24;
 
 const VERSION: u8 = 1;
+/// Another kind of token, which is not taken for an ack id.
+const RESUME_VERSION: u8 = 2;
 const MAC_BYTES: usize = 8;
 /// Room for an id: usually it takes about 20 bytes.
 pub const BYTES_MAX: usize = 32;
@@ -35,7 +37,18 @@ pub struct AckId {
     pub generation: u64,
 }
 
-/// Seals and opens ack ids.
+/// What a resume token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumeToken {
+    /// Which start of the broker it is of: no consumer outlives that.
+    pub epoch: u64,
+    /// The queue's number.
+    pub queue: u64,
+    /// The consumer's number within its queue.
+    pub consumer: u64,
+}
+
+/// Seals and opens ack ids, and resume tokens.
 #[derive(Clone)]
 pub struct AckIds {
     key: [u8; 16],
@@ -86,6 +99,31 @@ impl AckIds {
         rest.is_empty().then_some(id)
     }
 
+    /// The bytes a client gets to come back with.
+    pub fn seal_token(&self, token: &ResumeToken) -> Bytes {
+        let mut out = BytesMut::with_capacity(BYTES_MAX);
+        out.put_u8(RESUME_VERSION);
+        for number in [token.epoch, token.queue, token.consumer] {
+            encode_varint(number, &mut out);
+        }
+        let mac = self.mac(&out);
+        out.put_u64_le(mac);
+        out.freeze()
+    }
+
+    /// What a client came back with; none if it is damaged, forged or another broker's.
+    pub fn open_token(&self, bytes: &[u8]) -> Option<ResumeToken> {
+        let split = bytes.len().checked_sub(MAC_BYTES)?;
+        let (body, mac) = bytes.split_at(split);
+        if self.mac(body).to_le_bytes() != mac || body.first() != Some(&RESUME_VERSION) {
+            return None;
+        }
+        let mut rest = body.get(1..)?;
+        let mut number = || decode_varint(&mut rest).ok();
+        let token = ResumeToken { epoch: number()?, queue: number()?, consumer: number()? };
+        rest.is_empty().then_some(token)
+    }
+
     fn mac(&self, body: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write(body);
@@ -109,6 +147,17 @@ mod tests {
         assert!(sealed.len() <= 24, "{} bytes", sealed.len());
         let sought = AckId { generation: 300, ..id() };
         assert_eq!(ids.open(&ids.seal(&sought, &mut BytesMut::new())), Some(sought));
+    }
+
+    #[test]
+    fn a_resume_token_is_no_ack_id_and_an_ack_id_no_resume_token() {
+        let ids = AckIds::new([7; 16]);
+        let token = ResumeToken { epoch: u64::MAX, queue: u64::MAX, consumer: u64::MAX };
+        let sealed = ids.seal_token(&token);
+        assert!(sealed.len() <= 64, "{} bytes", sealed.len());
+        assert_eq!((ids.open_token(&sealed), ids.open(&sealed)), (Some(token), None));
+        assert_eq!(ids.open_token(&ids.seal(&id(), &mut BytesMut::new())), None);
+        assert_eq!(AckIds::new([8; 16]).open_token(&sealed), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::depth::Load;
 use crate::edge::{self, Places};
 use crate::error::Error;
 use crate::identity::Identity;
-use crate::queue::{Held, SettleStatus, Settlement};
+use crate::queue::{self, Held, SettleStatus, Settlement};
 use crate::sync_time::Timed;
 use crate::watch::LogWatch;
 
@@ -227,8 +227,12 @@ impl Broker {
 
     /// Settles deliveries of any queues; a status for each, in order.
     pub async fn settle(&self, ids: &[Bytes], settlement: &Settlement) -> Result<Vec<SettleStatus>, Error> {
+        self.begin_settle(ids, settlement).await?.done().await
+    }
+
+    /// Hands settlements in: the order of these calls is the order in which they take effect.
+    pub(crate) async fn begin_settle(&self, ids: &[Bytes], settlement: &Settlement) -> Result<Settling, Error> {
         self.check_items("ack_ids", ids.len())?;
-        let mut statuses = vec![SettleStatus::Invalid; ids.len()];
         let mut by_queue: BTreeMap<u64, (Vec<usize>, Vec<Held>)> = BTreeMap::new();
         for (index, id) in ids.iter().enumerate() {
             let Some(id) = self.ack_ids.open(id) else { continue };
@@ -238,18 +242,34 @@ impl Broker {
             held.push(Held { log: id.log, offset: id.offset, delivery, generation: id.generation });
         }
         let catalogue = self.catalogue();
-        let parts = by_queue.into_iter().map(|(queue, (indices, held))| {
-            let handle = catalogue.queues_by_id.get(&queue).map(|queue| queue.handle.clone());
-            async move {
-                let count = held.len();
-                let answer = match handle {
-                    Some(handle) => handle.settle(held, settlement.clone()).await,
-                    None => Ok(vec![SettleStatus::Gone; count]),
-                };
-                (indices, gone_if_deleted(answer, count))
-            }
-        });
-        for (indices, answer) in futures::future::join_all(parts).await {
+        let mut parts = Vec::with_capacity(by_queue.len());
+        for (queue, (indices, held)) in by_queue {
+            let answer = match catalogue.queues_by_id.get(&queue) {
+                Some(queue) => queue.handle.begin_settle(held, settlement.clone()).await.ok(),
+                None => None,
+            };
+            parts.push((indices, answer));
+        }
+        Ok(Settling { count: ids.len(), parts })
+    }
+}
+
+/// Settlements that were handed in, by queue; without an answer to wait for where the queue is gone.
+pub(crate) struct Settling {
+    count: usize,
+    parts: Vec<(Vec<usize>, Option<queue::Settled>)>,
+}
+
+impl Settling {
+    /// Waits until they are on disk; a status for each id, in order.
+    pub(crate) async fn done(self) -> Result<Vec<SettleStatus>, Error> {
+        let mut statuses = vec![SettleStatus::Invalid; self.count];
+        for (indices, answer) in self.parts {
+            let gone = || Ok(vec![SettleStatus::Gone; indices.len()]);
+            let answer = match answer {
+                Some(answer) => gone_if_deleted(queue::settled(answer).await, indices.len()),
+                None => gone(),
+            };
             for (index, status) in indices.into_iter().zip(answer?) {
                 statuses[index] = status;
             }

@@ -78,6 +78,14 @@ impl Error {
         self
     }
 
+    /// The same, its field being inside another.
+    pub fn under(mut self, path: &str) -> Self {
+        if let Some((field, _)) = &mut self.0.field {
+            *field = short(format!("{path}{field}"));
+        }
+        self
+    }
+
     /// Adds a fact.
     pub fn meta(mut self, key: &str, value: impl Into<String>) -> Self {
         self.0.metadata.insert(key.into(), short(value.into()));

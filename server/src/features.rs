@@ -2,6 +2,7 @@
 
 /// The names, in order.
 pub const FEATURES: &[&str] = &[
+    "consume",
     "exactly_once",
     "expiry",
     "filters",
@@ -10,6 +11,8 @@ pub const FEATURES: &[&str] = &[
     "ordering_strict",
     "pause",
     "points",
+    "rate_limit",
+    "resume",
     "seek",
     "snapshots",
 ];

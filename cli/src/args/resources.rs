@@ -53,6 +53,7 @@ pub enum QueueCommand {
   ferrymq queue create billing --topic orders --pattern 'eu.#'
   ferrymq queue create late --topic flights --filter 'json.delay > 60'
   ferrymq queue create jobs --max-attempts 5 --lease 2m
+  ferrymq queue create mails --rate 50 --burst 100
   ferrymq queue create quotes --ttl 10m --dead-letter-expired
   ferrymq queue create accounts --topic bookings --ordering key")]
     Create(QueueArgs),
@@ -146,6 +147,12 @@ pub struct QueueArgs {
     /// Messages without a time to live of their own are not delivered any more after so long, e.g. 1h.
     #[arg(long, value_parser = values::duration)]
     pub ttl: Option<Duration>,
+    /// Deliver at most so many messages each second, e.g. 500 or 0.1.
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// How many at once with --rate. Default: a second's worth, at least 1.
+    #[arg(long, requires = "rate")]
+    pub burst: Option<i32>,
     /// Only the newest delivery can be acked: a late ack is refused instead of settling.
     #[arg(long)]
     pub exactly_once: bool,

@@ -2,7 +2,8 @@
 
 use ferrymq_client::v1::dead_letter_policy::Target;
 use ferrymq_client::v1::{
-    Binding, DeadLetterPolicy, Limits, LogPoint, Ordering, Overflow, Queue, ResourceView, RetryPolicy, SeekRequest,
+    Binding, DeadLetterPolicy, Limits, LogPoint, Ordering, Overflow, Queue, RateLimit, ResourceView, RetryPolicy,
+    SeekRequest,
 };
 
 use super::Context;
@@ -95,6 +96,9 @@ fn settings(args: QueueArgs) -> Queue {
         limits,
         message_ttl: args.ttl.map(values::wire),
         exactly_once: args.exactly_once,
+        rate_limit: args
+            .rate
+            .map(|messages_per_second| RateLimit { messages_per_second, burst: args.burst.unwrap_or_default() }),
         ..Queue::default()
     }
 }

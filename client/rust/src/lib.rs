@@ -2,7 +2,7 @@
 //!
 //! It is thin: generated types ([`v1`]) and stubs, with what every program needs around them. A [`Client`] spreads its calls
 //! over a few connections; a [`Publisher`] pipelines batches and hands out a [`Confirm`] for each; a [`Subscriber`] is a stream
-//! of deliveries; an [`Error`] carries what the broker said as data.
+//! of deliveries, a [`Consumer`] one with the settlements on it; an [`Error`] carries what the broker said as data.
 //!
 //! ```no_run
 //! use ferrymq_client::{Client, Destination, v1};
@@ -27,12 +27,14 @@
 
 mod admin;
 mod client;
+mod consumer;
 mod error;
 mod messaging;
 mod publisher;
 mod subscriber;
 
 pub use client::{Admin, Client, ClientBuilder, Messaging, Operations};
+pub use consumer::{Consumer, Settled, Settler};
 pub use error::{Error, FieldViolation};
 pub use ferrymq_proto::v1;
 pub use ferrymq_proto::v1::publish_request::Destination;

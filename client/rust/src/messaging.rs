@@ -60,7 +60,7 @@ impl Client {
     }
 }
 
-fn wire_duration(duration: Duration) -> Result<prost_types::Duration, Error> {
+pub(crate) fn wire_duration(duration: Duration) -> Result<prost_types::Duration, Error> {
     prost_types::Duration::try_from(duration)
         .map_err(|_| Error::invalid("duration", "longer than the protocol can say"))
 }

@@ -66,6 +66,14 @@ impl Cursor {
         offset < self.floor || self.settled.contains(offset)
     }
 
+    /// All that it has a record of beyond the floor, settled or given back, stands below.
+    #[must_use]
+    pub fn known_to(&self) -> Offset {
+        let retried = self.retries.last_key_value().map_or(0, |(offset, _)| offset + 1);
+        let settled = self.settled.iter().last().map_or(0, |(_, to)| to);
+        retried.max(settled).max(self.floor)
+    }
+
     /// Settled offsets above the floor, from `offset` on.
     #[must_use]
     pub fn settled_from(&self, offset: Offset) -> u64 {

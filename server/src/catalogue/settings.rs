@@ -105,6 +105,7 @@ pub fn queue(mut queue: pb::Queue) -> Result<pb::Queue, Error> {
     if let Some(ttl) = &queue.message_ttl {
         queue.message_ttl = Some(duration(millis("queue.message_ttl", Some(ttl), 0, 1, TTL_MS_MAX)?));
     }
+    queue.rate_limit = queue.rate_limit.map(rate_limit).transpose()?;
     if let Some(limits) = &mut queue.limits {
         check_limits("queue.limits", limits)?;
     }
@@ -119,7 +120,6 @@ fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
     non_negative("queue.priority_levels", i64::from(queue.priority_levels))?;
     unsupported(queue.dedup_window.is_some(), "queue.dedup_window")?;
     unsupported(!queue.fairness_attribute.is_empty(), "queue.fairness_attribute")?;
-    unsupported(queue.rate_limit.is_some(), "queue.rate_limit")?;
     unsupported(queue.idle_expiry.is_some(), "queue.idle_expiry")?;
     match queue.dead_letter.as_ref().and_then(|policy| policy.target.as_ref()) {
         Some(pb::dead_letter_policy::Target::Discard(false)) => {
@@ -127,6 +127,25 @@ fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+fn rate_limit(given: pb::RateLimit) -> Result<pb::RateLimit, Error> {
+    const RATE_MAX: f64 = 1_000_000.0;
+    const BURST_MAX: i32 = 100_000;
+    let rate = given.messages_per_second;
+    if !(rate > 0.0 && rate <= RATE_MAX) {
+        let rule = format!("must be above 0 and at most {RATE_MAX}, and is {rate}");
+        return Err(Error::invalid("queue.rate_limit.messages_per_second", rule));
+    }
+    let burst = match given.burst {
+        0 => (rate as i32).clamp(1, BURST_MAX),
+        given if (1..=BURST_MAX).contains(&given) => given,
+        other => {
+            let rule = format!("must be from 1 to {BURST_MAX}, and is {other}");
+            return Err(Error::invalid("queue.rate_limit.burst", rule));
+        }
+    };
+    Ok(pb::RateLimit { messages_per_second: rate, burst })
 }
 
 /// Limits with their default.

@@ -12,6 +12,7 @@ use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
 use super::places::Place;
+use super::request::RequestBody;
 use super::{EdgeLimits, stopped};
 
 /// What every HTTP/2 client says first.
@@ -49,7 +50,7 @@ pub(super) async fn serve<S>(
     let service = tower::ServiceBuilder::new()
         .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(info.clone());
-            request.map(Body::new)
+            request.map(|body| Body::new(RequestBody(body)))
         })
         .service(service);
     let (reader, writer) = stream.into_split();

@@ -3,6 +3,7 @@
 mod calls;
 mod connection;
 mod places;
+mod request;
 mod trace;
 
 use std::sync::Arc;

@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use ferrymq_proto::server as pb;
 use ferrymq_proto::server::subscribe_request::Source;
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
+use tonic::Status;
 
 use super::Api;
 use super::messaging::{GroupWish, lease, unsupported_with_queue};
-use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, In, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
+use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
+use super::response::{Phases, Response};
+use crate::ack_id::ResumeToken;
 use crate::catalogue::Queue;
 use crate::catalogue::settings::{duration, filter, millis, pattern, unsupported};
 use crate::error::Error;
 use crate::points::{self, Stop, point_of_log};
-use crate::queue::{LeaseMode, Window, Wish};
+use crate::queue::{LeaseMode, Resume, Valve, Window, Wish};
 
-fn range(field: &str, value: i64, default: i64, min: i64, max: i64) -> Result<i64, Error> {
+/// The longest that what a consumer holds is kept for it.
+const RESUME_WITHIN_MAX_MS: u64 = 60_000;
+
+pub(super) fn range(field: &str, value: i64, default: i64, min: i64, max: i64) -> Result<i64, Error> {
     match value {
         0 => Ok(default),
         value if (min..=max).contains(&value) => Ok(value),
@@ -41,9 +49,6 @@ fn refuse_unsupported(request: &pb::SubscribeRequest) -> Result<(), Error> {
         return Err(Error::invalid("stop", "only for a broadcast: a topic without group"));
     }
     unsupported(request.at_most_once, "at_most_once")?;
-    unsupported(request.resume_within.is_some(), "resume_within")?;
-    unsupported(!request.resume_token.is_empty(), "resume_token")?;
-    unsupported(!request.held_ack_ids.is_empty(), "held_ack_ids")?;
     if request.consumer.len() > 128 {
         return Err(Error::invalid("consumer", "must be at most 128 bytes long"));
     }
@@ -58,14 +63,74 @@ fn mode(request: &pb::SubscribeRequest) -> Result<LeaseMode, Error> {
     }
 }
 
+/// How long what a consumer holds is kept for it, and whom it was before.
+fn resume(api: &Api, request: &pb::SubscribeRequest, queue: u64) -> Result<(u64, Option<Resume>), Error> {
+    let within_ms = millis("resume_within", request.resume_within.as_ref(), 0, 0, RESUME_WITHIN_MAX_MS)?;
+    if request.resume_token.is_empty() && !request.held_ack_ids.is_empty() {
+        return Err(Error::invalid("held_ack_ids", "only with resume_token"));
+    }
+    let ids = &api.broker.ack_ids;
+    let token = ids.open_token(&request.resume_token);
+    let Some(token) = token.filter(|of| (of.epoch, of.queue) == (api.broker.identity.epoch, queue)) else {
+        return Ok((within_ms, None));
+    };
+    let held = request.held_ack_ids.iter().filter_map(|id| ids.open(id));
+    let held = held.filter(|id| (id.epoch, id.queue) == (token.epoch, queue)).map(|id| id.delivery);
+    Ok((within_ms, Some(Resume { consumer: token.consumer, held: held.collect() })))
+}
+
+/// Who asks for a stream.
+pub(super) struct Caller {
+    /// Address and port.
+    pub(super) peer: String,
+}
+
+impl Caller {
+    /// Who made a request.
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+        Self { peer: request.remote_addr().map(|peer| peer.to_string()).unwrap_or_default() }
+    }
+}
+
+/// A stream that was opened: what passes its deliveries on, and what it ends with.
+pub(super) struct Opening {
+    /// To be run; an error is what the stream ends with.
+    pub(super) run: BoxFuture<'static, Result<(), Error>>,
+    /// What changes its window, as it is now; none for a broadcast, where nothing is settled.
+    pub(super) window: Option<(Valve, Window)>,
+}
+
 impl Api {
-    /// Opens a stream of deliveries.
-    pub(super) async fn open(&self, request: pb::SubscribeRequest, peer: String) -> Result<In, Error> {
-        refuse_unsupported(&request)?;
+    /// A stream of deliveries alone.
+    pub(super) async fn subscribe_to(
+        &self,
+        request: pb::SubscribeRequest,
+        caller: Caller,
+    ) -> Result<mpsc::Receiver<Result<pb::SubscribeResponse, Status>>, Error> {
         let waiting = if is_broadcast(&request) { 1 } else { RESPONSES_MAX };
         let (out, responses) = mpsc::channel(waiting);
+        let opening = self.open(request, caller, out.clone(), Phases::default()).await?;
+        tokio::spawn(async move {
+            if let Err(error) = opening.run.await {
+                let _ = out.send(Err(error.into())).await;
+            }
+        });
+        Ok(responses)
+    }
+
+    /// Opens a stream of deliveries.
+    pub(super) async fn open<R: Response>(
+        &self,
+        request: pb::SubscribeRequest,
+        caller: Caller,
+        out: Out<R>,
+        phases: Phases,
+    ) -> Result<Opening, Error> {
+        refuse_unsupported(&request)?;
+        let shape = shape(&request)?;
+        let outlet = Outlet { out, phases, shape, broker: self.broker.clone() };
         match &request.source {
-            None => return Err(Error::invalid("source", "exactly one of queue, topic must be set")),
+            None => Err(Error::invalid("source", "exactly one of queue, topic must be set")),
             Some(pb::subscribe_request::Source::Queue(name)) => {
                 unsupported_with_queue(!request.group.is_empty(), "group")?;
                 unsupported_with_queue(request.start.is_some(), "start")?;
@@ -73,7 +138,7 @@ impl Api {
                 unsupported_with_queue(!request.filter.is_empty(), "filter")?;
                 unsupported_with_queue(request.create_if_missing, "create_if_missing")?;
                 let queue = self.broker.queue(name)?;
-                self.consume(&request, &queue, false, peer, out).await?;
+                self.open_queue(&request, (&queue, false), caller, outlet).await
             }
             Some(pb::subscribe_request::Source::Topic(topic)) if !request.group.is_empty() => {
                 point_of_log("start", request.start.as_ref())?;
@@ -88,43 +153,57 @@ impl Api {
                     start: request.start.clone(),
                 };
                 let (queue, created) = self.group(wish).await?;
-                self.consume(&request, &queue, created, peer, out).await?;
+                self.open_queue(&request, (&queue, created), caller, outlet).await
             }
-            Some(pb::subscribe_request::Source::Topic(topic)) => self.broadcast(&request, topic, out).await?,
+            Some(pb::subscribe_request::Source::Topic(topic)) => self.open_broadcast(&request, topic, outlet).await,
         }
-        Ok(responses)
     }
 
-    async fn consume(
+    async fn open_queue<R: Response>(
         &self,
         request: &pb::SubscribeRequest,
-        queue: &Queue,
-        created: bool,
-        peer: String,
-        out: Out,
-    ) -> Result<(), Error> {
-        let shape = shape(request)?;
+        (queue, created): (&Queue, bool),
+        caller: Caller,
+        outlet: Outlet<R>,
+    ) -> Result<Opening, Error> {
         let window = window(request)?;
-        let name = if request.consumer.is_empty() { peer } else { request.consumer.clone() };
-        let wish = Wish { window, lease_ms: lease(queue, request.lease.as_ref())?, mode: mode(request)?, name };
+        let name = if request.consumer.is_empty() { caller.peer } else { request.consumer.clone() };
+        let lease_ms = lease(queue, request.lease.as_ref())?;
+        let (resume_within_ms, resume) = resume(self, request, queue.record.id)?;
+        let wish = Wish { window, lease_ms, mode: mode(request)?, name, resume_within_ms, resume };
         let subscription = queue.handle.subscribe(wish).await?;
+        let (id, consumer) = (queue.record.id, subscription.consumer);
+        let token = ResumeToken { epoch: self.broker.identity.epoch, queue: id, consumer };
         let opened = pb::Opened {
             queue: queue.record.settings.name.clone(),
             created,
-            consumer_id: format!("{:x}-{:x}", queue.record.id, subscription.consumer),
+            consumer_id: format!("{id:x}-{consumer:x}"),
             lease: Some(duration(subscription.lease_ms)),
             prefetch: window.messages as i32,
             prefetch_bytes: window.bytes as i64,
-            resume_token: bytes::Bytes::new(),
+            resume_token: if resume_within_ms == 0 { Bytes::new() } else { self.broker.ack_ids.seal_token(&token) },
         };
-        let stream = Outlet { out, shape, broker: self.broker.clone() };
-        tokio::spawn(stream.run_queue(opened, subscription));
-        Ok(())
+        let window = Some((subscription.valve(), window));
+        Ok(Opening { run: Box::pin(outlet.run_queue(opened, subscription)), window })
     }
 
-    async fn broadcast(&self, request: &pb::SubscribeRequest, topic: &str, out: Out) -> Result<(), Error> {
+    async fn open_broadcast<R: Response>(
+        &self,
+        request: &pb::SubscribeRequest,
+        topic: &str,
+        outlet: Outlet<R>,
+    ) -> Result<Opening, Error> {
         unsupported_with_group(request.create_if_missing, "create_if_missing")?;
-        let shape = shape(request)?;
+        let nothing_held = "only for a queue or a group: a broadcast holds nothing";
+        for (is_set, field) in [
+            (request.resume_within.is_some(), "resume_within"),
+            (!request.resume_token.is_empty(), "resume_token"),
+            (!request.held_ack_ids.is_empty(), "held_ack_ids"),
+        ] {
+            if is_set {
+                return Err(Error::invalid(field, nothing_held));
+            }
+        }
         window(request)?;
         let pattern = pattern("pattern", &request.pattern)?;
         let filter = filter("filter", &request.filter)?;
@@ -136,9 +215,7 @@ impl Api {
         let at = points::resolve(&self.broker.store, "start", &start, log, now).await?;
         let topic = topic.to_owned();
         let reader = Broadcast { api: self.clone(), topic, log, gate, at, stop, caught_up_at: end, pattern, filter };
-        let stream = Outlet { out, shape, broker: self.broker.clone() };
-        tokio::spawn(stream.run_broadcast(reader));
-        Ok(())
+        Ok(Opening { run: Box::pin(outlet.run_broadcast(reader)), window: None })
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
+use super::deliver::Caller;
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
 use crate::catalogue::settings::{millis, non_negative, unsupported};
 use crate::error::Error;
@@ -21,7 +22,8 @@ const HOUR_MS: u64 = 3_600_000;
 /// Pull answers so long before the call's own deadline.
 const PULL_MARGIN: Duration = Duration::from_millis(500);
 
-fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
+/// As they are on the wire.
+pub(super) fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
     let number = |status| match status {
         SettleStatus::Ok => pb::SettleStatus::Ok,
         SettleStatus::AlreadySettled => pb::SettleStatus::AlreadySettled,
@@ -117,8 +119,14 @@ impl pb::messaging_service_server::MessagingService for Api {
 
     async fn subscribe(&self, request: Request<pb::SubscribeRequest>) -> Answer<BoxStream<pb::SubscribeResponse>> {
         self.broker.check_serving()?;
-        let peer = request.remote_addr().map(|peer| peer.to_string()).unwrap_or_default();
-        Ok(Response::new(Box::pin(ReceiverStream::new(self.open(request.into_inner(), peer).await?))))
+        let caller = Caller::of(&request);
+        Ok(Response::new(Box::pin(ReceiverStream::new(self.subscribe_to(request.into_inner(), caller).await?))))
+    }
+
+    async fn consume(&self, request: Request<Streaming<pb::ConsumeRequest>>) -> Answer<BoxStream<pb::ConsumeResponse>> {
+        self.broker.check_serving()?;
+        let caller = Caller::of(&request);
+        Ok(Response::new(Box::pin(ReceiverStream::new(self.take_requests(request.into_inner(), caller)))))
     }
 
     async fn pull(&self, request: Request<pb::PullRequest>) -> Answer<pb::PullResponse> {
@@ -174,36 +182,46 @@ impl pb::messaging_service_server::MessagingService for Api {
 
     async fn nack(&self, request: Request<pb::NackRequest>) -> Answer<pb::NackResponse> {
         let request = request.into_inner();
-        let mode = match pb::NackMode::try_from(request.mode) {
-            Ok(pb::NackMode::Unspecified | pb::NackMode::Retry) => NackMode::Retry,
-            Ok(pb::NackMode::Release) => NackMode::Release,
-            Ok(pb::NackMode::Reject) => NackMode::Reject,
-            Err(_) => return Err(Error::not_supported("mode").into()),
-        };
-        if mode == NackMode::Reject && request.delay.is_some() {
-            return Err(Error::invalid("delay", "may not be set together with REJECT").into());
-        }
-        if request.reason.len() > 1_024 {
-            return Err(Error::invalid("reason", "must be at most 1024 bytes long").into());
-        }
-        let delay_ms = match &request.delay {
-            None => None,
-            Some(delay) => Some(millis("delay", Some(delay), 0, 0, 366 * 24 * HOUR_MS)?),
-        };
-        let settlement = Settlement::Nack { mode, delay_ms, reason: request.reason.into() };
+        let settlement = nack(&request)?;
         let settled = self.broker.settle(&request.ack_ids, &settlement).await?;
         Ok(Response::new(pb::NackResponse { statuses: statuses(settled) }))
     }
 
     async fn extend_lease(&self, request: Request<pb::ExtendLeaseRequest>) -> Answer<pb::ExtendLeaseResponse> {
         let request = request.into_inner();
-        let lease_ms = match &request.lease {
-            None => None,
-            Some(lease) => Some(millis("lease", Some(lease), 0, 1_000, 12 * HOUR_MS)?),
-        };
-        let settled = self.broker.settle(&request.ack_ids, &Settlement::Extend(lease_ms)).await?;
+        let settled = self.broker.settle(&request.ack_ids, &extend(&request)?).await?;
         Ok(Response::new(pb::ExtendLeaseResponse { statuses: statuses(settled) }))
     }
+}
+
+/// What a nack asks for.
+pub(super) fn nack(request: &pb::NackRequest) -> Result<Settlement, Error> {
+    let mode = match pb::NackMode::try_from(request.mode) {
+        Ok(pb::NackMode::Unspecified | pb::NackMode::Retry) => NackMode::Retry,
+        Ok(pb::NackMode::Release) => NackMode::Release,
+        Ok(pb::NackMode::Reject) => NackMode::Reject,
+        Err(_) => return Err(Error::not_supported("mode")),
+    };
+    if mode == NackMode::Reject && request.delay.is_some() {
+        return Err(Error::invalid("delay", "may not be set together with REJECT"));
+    }
+    if request.reason.len() > 1_024 {
+        return Err(Error::invalid("reason", "must be at most 1024 bytes long"));
+    }
+    let delay_ms = match &request.delay {
+        None => None,
+        Some(delay) => Some(millis("delay", Some(delay), 0, 0, 366 * 24 * HOUR_MS)?),
+    };
+    Ok(Settlement::Nack { mode, delay_ms, reason: request.reason.as_str().into() })
+}
+
+/// What an extension asks for.
+pub(super) fn extend(request: &pb::ExtendLeaseRequest) -> Result<Settlement, Error> {
+    let lease_ms = match &request.lease {
+        None => None,
+        Some(lease) => Some(millis("lease", Some(lease), 0, 1_000, 12 * HOUR_MS)?),
+    };
+    Ok(Settlement::Extend(lease_ms))
 }
 
 pub(super) fn unsupported_with_queue(set: bool, field: &str) -> Result<(), Error> {

@@ -1,12 +1,14 @@
 //! The gRPC surface: thin handlers over the broker.
 
 mod admin;
+mod consume;
 mod deliver;
 mod messaging;
 mod operations;
 mod outlet;
 mod pause;
 mod publish;
+mod response;
 mod seek;
 mod snapshots;
 mod status;

@@ -12,14 +12,14 @@ use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
 use super::Api;
+use super::response::{Phase, Phases, Response};
 use crate::broker::Broker;
 use crate::committer::Gate;
 use crate::error::Error;
 use crate::points::Stop;
 use crate::queue::{Event, NackMode, Settlement, Subscription};
 
-pub(super) type Out = mpsc::Sender<Result<pb::SubscribeResponse, Status>>;
-pub(super) type In = mpsc::Receiver<Result<pb::SubscribeResponse, Status>>;
+pub(super) type Out<R> = mpsc::Sender<Result<R, Status>>;
 
 /// Responses that wait for a stream; gRPC's own flow control holds behind them.
 pub(super) const RESPONSES_MAX: usize = 4;
@@ -105,29 +105,44 @@ enum Unsent {
     Gone,
     /// This one does not fit into a response.
     TooLarge(Box<RawDelivery>),
+    /// The stream ends with this.
+    Ended(Error),
+}
+
+fn too_small(delivery: &RawDelivery) -> Error {
+    let bytes = size(delivery);
+    let message = format!("a message takes {bytes} bytes, more than this stream's max_response_bytes");
+    Error::new(v1::ErrorReason::ResponseTooSmall, message).meta("bytes", bytes.to_string())
 }
 
 /// One stream's way out.
-pub(super) struct Outlet {
-    pub(super) out: Out,
+pub(super) struct Outlet<R> {
+    pub(super) out: Out<R>,
+    pub(super) phases: Phases,
     pub(super) shape: Shape,
     pub(super) broker: Arc<Broker>,
 }
 
-impl Outlet {
-    /// Passes on what a queue hands out until either side ends.
-    pub(super) async fn run_queue(self, opened: pb::Opened, mut subscription: Subscription) {
+impl<R: Response> Outlet<R> {
+    /// Passes on what a queue hands out until either side ends. An error is what the stream ends with.
+    pub(super) async fn run_queue(mut self, opened: pb::Opened, mut subscription: Subscription) -> Result<(), Error> {
         let _counted = Counted::new(&self.broker);
         let mut draining = self.broker.draining.clone();
-        let first = pb::SubscribeResponse { opened: Some(opened), ..Default::default() };
-        if self.out.send(Ok(first)).await.is_err() {
-            return;
+        if self.out.send(Ok(R::opened(opened))).await.is_err() {
+            return Ok(());
         }
         loop {
             let event = tokio::select! {
                 event = subscription.events.recv() => event,
-                () = self.out.closed() => return,
+                () = self.out.closed() => return Ok(()),
                 () = crate::edge::stopped(&mut draining) => Some(Event::End(Error::draining())),
+                phase = self.phases.change() => match phase {
+                    Phase::Over => {
+                        subscription.end_by_broker();
+                        return Ok(());
+                    }
+                    _ => continue,
+                },
                 () = tokio::time::sleep(self.shape.heartbeat) => Some(Event::Deliveries(Vec::new())),
             };
             let event = event.unwrap_or_else(|| {
@@ -136,13 +151,19 @@ impl Outlet {
                     "the consumer did not read for too long; its deliveries went back",
                 ))
             });
-            if self.pass_on(event, &mut subscription).await.is_err() {
-                return;
+            match self.pass_on(event, &mut subscription).await {
+                Ok(()) => {}
+                Err(Unsent::Gone) => return Ok(()),
+                Err(Unsent::Ended(error)) => {
+                    subscription.end_by_broker();
+                    return Err(error);
+                }
+                Err(Unsent::TooLarge(delivery)) => return Err(too_small(&delivery)),
             }
         }
     }
 
-    async fn pass_on(&self, event: Event, subscription: &mut Subscription) -> Result<(), ()> {
+    async fn pass_on(&self, event: Event, subscription: &mut Subscription) -> Result<(), Unsent> {
         match event {
             Event::Deliveries(mut deliveries) => {
                 let mut bytes: usize = deliveries.iter().map(size).sum();
@@ -161,43 +182,49 @@ impl Outlet {
                 self.send_held(deliveries, subscription).await?;
                 match after {
                     Some(Event::CaughtUp) => self.caught_up().await,
-                    Some(Event::End(error)) => self.end(error, subscription).await,
+                    Some(Event::End(error)) => Err(Unsent::Ended(error)),
                     _ => Ok(()),
                 }
             }
             Event::CaughtUp => self.caught_up().await,
-            Event::End(error) => self.end(error, subscription).await,
+            Event::End(error) => Err(Unsent::Ended(error)),
         }
     }
 
-    async fn caught_up(&self) -> Result<(), ()> {
-        self.out.send(Ok(pb::SubscribeResponse { caught_up: true, ..Default::default() })).await.map_err(|_| ())
+    async fn caught_up(&self) -> Result<(), Unsent> {
+        self.out.send(Ok(R::caught_up())).await.map_err(|_| Unsent::Gone)
     }
 
-    async fn end(&self, error: Error, subscription: &mut Subscription) -> Result<(), ()> {
-        subscription.end_by_broker();
-        let _ = self.out.send(Err(error.into())).await;
-        Err(())
-    }
-
-    /// Sends deliveries of a queue. One that never fits has failed, or it would come back to this consumer for ever; the
-    /// others that it held go back as they are.
-    async fn send_held(&self, deliveries: Vec<RawDelivery>, subscription: &mut Subscription) -> Result<(), ()> {
-        let Err(unsent) = self.send(deliveries).await else { return Ok(()) };
-        if let Unsent::TooLarge(delivery) = unsent {
+    /// Sends deliveries of a queue, unless the client wants no more. One that never fits has failed, or it would come back
+    /// to this consumer for ever; the others that it held go back as they are.
+    async fn send_held(&self, deliveries: Vec<RawDelivery>, subscription: &mut Subscription) -> Result<(), Unsent> {
+        if self.phases.now() != Phase::Open && !deliveries.is_empty() {
+            return self.give_back(&deliveries).await;
+        }
+        let sent = self.send(deliveries).await;
+        if let Err(Unsent::TooLarge(delivery)) = &sent {
             let reason = "larger than the consumer's max_response_bytes".into();
             let failed = Settlement::Nack { mode: NackMode::Retry, delay_ms: None, reason };
             // If that cannot be written, nothing can: the stream ends anyway.
             let _ = self.broker.settle(std::slice::from_ref(&delivery.ack_id), &failed).await;
             subscription.end_by_broker();
-            self.too_small(&delivery).await;
         }
-        Err(())
+        sent
+    }
+
+    /// Nobody has seen them.
+    async fn give_back(&self, deliveries: &[RawDelivery]) -> Result<(), Unsent> {
+        let release = Settlement::Nack { mode: NackMode::Release, delay_ms: None, reason: "".into() };
+        let ids: Vec<bytes::Bytes> = deliveries.iter().map(|delivery| delivery.ack_id.clone()).collect();
+        for ids in ids.chunks(self.broker.limits.batch_items_max.max(1)) {
+            self.broker.settle(ids, &release).await.map_err(Unsent::Ended)?;
+        }
+        Ok(())
     }
 
     /// Sends deliveries in responses that the client takes.
     async fn send(&self, deliveries: Vec<RawDelivery>) -> Result<(), Unsent> {
-        let mut response = pb::SubscribeResponse::default();
+        let mut response = R::default();
         let mut bytes = RESPONSE_EXTRA;
         for delivery in deliveries {
             let len = size(&delivery);
@@ -205,65 +232,56 @@ impl Outlet {
                 return Err(Unsent::TooLarge(Box::new(delivery)));
             }
             if bytes + len > self.shape.response_bytes_max.min(self.shape.gather_bytes)
-                && !response.deliveries.is_empty()
+                && !response.deliveries().is_empty()
             {
                 self.out.send(Ok(std::mem::take(&mut response))).await.map_err(|_| Unsent::Gone)?;
                 bytes = RESPONSE_EXTRA;
             }
             bytes += len;
-            response.deliveries.push(delivery);
+            response.deliveries().push(delivery);
         }
         self.out.send(Ok(response)).await.map_err(|_| Unsent::Gone)
     }
 
-    async fn too_small(&self, delivery: &RawDelivery) {
-        let bytes = size(delivery);
-        let message = format!("a message takes {bytes} bytes, more than this stream's max_response_bytes");
-        let error = Error::new(v1::ErrorReason::ResponseTooSmall, message).meta("bytes", bytes.to_string());
-        let _ = self.out.send(Err(error.into())).await;
-    }
-
-    /// Passes on what a topic has, and what comes, until either side ends.
-    pub(super) async fn run_broadcast(self, mut reader: Broadcast) {
+    /// Passes on what a topic has, and what comes, until either side ends. An error is what the stream ends with.
+    pub(super) async fn run_broadcast(mut self, mut reader: Broadcast) -> Result<(), Error> {
         let _counted = Counted::new(&self.broker);
         let notify = Arc::new(Notify::new());
         self.broker.watch.watch(reader.log, &notify);
         let mut draining = self.broker.draining.clone();
         let mut told = false;
-        let first = pb::SubscribeResponse { opened: Some(pb::Opened::default()), ..Default::default() };
-        if self.out.send(Ok(first)).await.is_err() {
-            return;
+        if self.out.send(Ok(R::opened(pb::Opened::default()))).await.is_err() {
+            return Ok(());
         }
         loop {
-            if let Err(error) = self.read_on(&mut reader).await {
-                let _ = self.out.send(Err(error.into())).await;
-                return;
+            match self.read_on(&mut reader).await {
+                Ok(()) => {}
+                Err(Unsent::Gone) => return Ok(()),
+                Err(Unsent::Ended(error)) => return Err(error),
+                Err(Unsent::TooLarge(delivery)) => return Err(too_small(&delivery)),
             }
             if !told && reader.at >= reader.caught_up_at {
                 told = true;
                 if self.caught_up().await.is_err() {
-                    return;
+                    return Ok(());
                 }
             }
-            if reader.is_over(&self.broker) {
-                return;
+            if reader.is_over(&self.broker) || self.phases.now() == Phase::Over {
+                return Ok(());
             }
             if reader.gate.has_ended() && reader.at >= self.broker.store.end(reader.log) {
-                let _ = self.out.send(Err(reader.gate.gone().into())).await;
-                return;
+                return Err(reader.gate.gone());
             }
             let wait = reader.stop.wait(self.broker.clock.now_ms());
             tokio::select! {
                 () = notify.notified() => {}
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
-                () = self.out.closed() => return,
-                () = crate::edge::stopped(&mut draining) => {
-                    let _ = self.out.send(Err(Error::draining().into())).await;
-                    return;
-                }
+                () = self.out.closed() => return Ok(()),
+                () = crate::edge::stopped(&mut draining) => return Err(Error::draining()),
+                _ = self.phases.change() => {}
                 () = tokio::time::sleep(self.shape.heartbeat) => {
                     if self.send(Vec::new()).await.is_err() {
-                        return;
+                        return Ok(());
                     }
                 }
             }
@@ -271,10 +289,13 @@ impl Outlet {
     }
 
     /// Sends all that the log has; paced by the reader.
-    async fn read_on(&self, reader: &mut Broadcast) -> Result<(), Error> {
-        while reader.at < self.broker.store.end(reader.log) && !reader.is_over(&self.broker) {
+    async fn read_on(&self, reader: &mut Broadcast) -> Result<(), Unsent> {
+        while reader.at < self.broker.store.end(reader.log)
+            && !reader.is_over(&self.broker)
+            && self.phases.now() == Phase::Open
+        {
             reader.at = reader.at.max(self.broker.store.first(reader.log));
-            let read = reader.api.read_log(&reader.topic, reader.log, &mut reader.at).await?;
+            let read = reader.api.read_log(&reader.topic, reader.log, &mut reader.at).await.map_err(Unsent::Ended)?;
             let matching: Vec<RawDelivery> = reader
                 .until_stop(read)
                 .into_iter()
@@ -285,12 +306,7 @@ impl Outlet {
             if matching.is_empty() {
                 continue;
             }
-            if let Err(unsent) = self.send(matching).await {
-                if let Unsent::TooLarge(delivery) = unsent {
-                    self.too_small(&delivery).await;
-                }
-                return Err(Error::draining());
-            }
+            self.send(matching).await?;
         }
         Ok(())
     }

@@ -11,7 +11,6 @@ use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_proto::server as pb;
 use ferrymq_proto::v1::ErrorReason;
 
-use super::Event;
 use super::feed::read_batch;
 use super::task::{Shared, Task};
 use crate::committer::{Append, Change, Gate};
@@ -130,9 +129,7 @@ impl Task {
     /// After a failed commit nothing is delivered any more.
     pub(super) fn fail(&mut self, error: &Error) {
         self.failed.get_or_insert_with(|| error.clone());
-        for (_, channel) in self.consumers.drain() {
-            let _ = channel.try_send(Event::End(error.clone()));
-        }
+        self.consumers.end_all(error);
     }
 }
 

@@ -9,7 +9,6 @@ use ferrymq_core::queue::{Assignment, End};
 use ferrymq_core::{CommitNo, LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::v1;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::task::{Task, ms};
@@ -46,23 +45,26 @@ impl Task {
                     tracing::error!(queue = %self.record.settings.name, %error, "deliveries cannot be read");
                     self.send(consumer, Event::End(error), now);
                     self.machine.remove_consumer(consumer, End::BrokerEnded, now);
-                    self.consumers.remove(&consumer);
+                    self.consumers.remove(consumer);
                 }
             }
         }
     }
 
     pub(super) fn send(&mut self, consumer: u64, event: Event, now: u64) {
-        let Some(channel) = self.consumers.get(&consumer) else { return };
-        match channel.try_send(event) {
-            // Gone: its end is in the mailbox.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            // It does not read, and its leases have come back: it holds more than its credit.
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                self.consumers.remove(&consumer);
-                self.machine.remove_consumer(consumer, End::BrokerEnded, now);
-            }
+        // It does not read, and its leases have come back: it holds more than its credit.
+        if !self.consumers.pass(consumer, event) {
+            self.consumers.remove(consumer);
+            self.machine.remove_consumer(consumer, End::BrokerEnded, now);
         }
+    }
+
+    /// What is there now is what the consumer is told of when it has it.
+    pub(super) fn will_tell_caught_up(&mut self, consumer: u64) {
+        let newest = self.shared.store.visible();
+        let ends = self.feeds.keys().map(|log| (*log, self.shared.store.end(*log))).collect();
+        self.catching_up.retain(|waiting| waiting.consumer != consumer);
+        self.catching_up.push(CatchingUp { consumer, newest, ends });
     }
 
     async fn deliveries(&mut self, assigned: &[Assignment]) -> Result<Vec<RawDelivery>, Error> {

@@ -2,6 +2,7 @@
 
 mod again;
 mod commit;
+mod consumers;
 mod deliver;
 mod expiry;
 mod feed;
@@ -12,6 +13,7 @@ mod peek;
 mod seek;
 mod task;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -84,6 +86,19 @@ pub struct Wish {
     pub mode: LeaseMode,
     /// Shown in stats and logs.
     pub name: String,
+    /// How long what it holds is kept for it when its stream breaks; 0: not at all.
+    pub resume_within_ms: u64,
+    /// Whom it was before.
+    pub resume: Option<Resume>,
+}
+
+/// A consumer that comes back after its stream broke.
+#[derive(Debug, Clone)]
+pub struct Resume {
+    /// Its number within the queue.
+    pub consumer: u64,
+    /// The deliveries that it still works on, by number.
+    pub held: HashSet<u64>,
 }
 
 /// A consumer's side of its subscription. Dropping it gives its deliveries back.
@@ -95,6 +110,7 @@ pub struct Subscription {
     /// What it gets.
     pub events: mpsc::Receiver<Event>,
     end: End,
+    stream: u64,
     mailbox: mpsc::Sender<Message>,
 }
 
@@ -103,15 +119,37 @@ impl Subscription {
     pub fn end_by_broker(&mut self) {
         self.end = End::BrokerEnded;
     }
+
+    /// What changes its window.
+    pub fn valve(&self) -> Valve {
+        Valve { consumer: self.consumer, stream: self.stream, mailbox: self.mailbox.clone() }
+    }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let message = Message::Gone { consumer: self.consumer, end: self.end };
+        let message = Message::Gone { consumer: self.consumer, stream: self.stream, end: self.end };
         if let Err(mpsc::error::TrySendError::Full(message)) = self.mailbox.try_send(message) {
             let mailbox = self.mailbox.clone();
             tokio::spawn(async move { mailbox.send(message).await });
         }
+    }
+}
+
+/// Changes how much a stream's consumer takes.
+#[derive(Clone)]
+pub struct Valve {
+    consumer: u64,
+    stream: u64,
+    mailbox: mpsc::Sender<Message>,
+}
+
+impl Valve {
+    /// From now on; no messages: nothing more. What is out stays out.
+    pub async fn set(&self, window: Window) {
+        let message = Message::SetWindow { consumer: self.consumer, stream: self.stream, window };
+        // A queue that is gone ends the stream by itself.
+        let _ = self.mailbox.send(message).await;
     }
 }
 
@@ -140,12 +178,22 @@ pub struct Peeked {
     pub state: ferrymq_core::queue::MessageState,
 }
 
+/// The answer to a settlement that was handed in.
+pub(crate) type Settled = oneshot::Receiver<Result<Vec<SettleStatus>, Error>>;
+
+/// Waits until a settlement is on disk.
+pub(crate) async fn settled(answer: Settled) -> Result<Vec<SettleStatus>, Error> {
+    answer.await.unwrap_or_else(|_| Err(Error::queue_not_found("", None)))
+}
+
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What the task is told.
 pub(crate) enum Message {
     Subscribe { wish: Wish, mailbox: mpsc::Sender<Message>, reply: Reply<Subscription> },
-    Gone { consumer: u64, end: End },
+    Gone { consumer: u64, stream: u64, end: End },
+    OpenWindow { consumer: u64, stream: u64 },
+    SetWindow { consumer: u64, stream: u64, window: Window },
     Pull { take: Take, reply: Reply<Taken> },
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
     Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
@@ -200,7 +248,15 @@ impl QueueHandle {
 
     /// Settles deliveries, and answers once that is on disk.
     pub async fn settle(&self, held: Vec<Held>, settlement: Settlement) -> Result<Vec<SettleStatus>, Error> {
-        self.ask(|reply| Message::Settle { held, settlement, reply }).await
+        settled(self.begin_settle(held, settlement).await?).await
+    }
+
+    /// Hands a settlement in: the order of these calls is the order in which they take effect.
+    pub(crate) async fn begin_settle(&self, held: Vec<Held>, settlement: Settlement) -> Result<Settled, Error> {
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Settle { held, settlement, reply };
+        self.mailbox.send(message).await.map_err(|_| Error::queue_not_found("", None))?;
+        Ok(answer)
     }
 
     /// Before a commit that changes which bindings hold for what stands in `log` from `from` on: the queue does not read

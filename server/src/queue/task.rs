@@ -1,10 +1,10 @@
 //! The task that owns a queue's state machine: reads its logs, hands out deliveries, commits what the machine tells.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_core::queue::{End, KeyHash, LeaseMode, Ordering, QueueConfig, QueueMachine, SettleStatus, Ticket};
+use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, Rate, SettleStatus, Ticket};
 use ferrymq_core::{LogId, QueueId};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::server as pb;
@@ -16,12 +16,13 @@ use tokio::time::Instant;
 
 use super::again::Again;
 use super::commit::Answer;
+use super::consumers::Consumers;
 use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
 use super::holds::Holds;
 use super::limits::Limited;
 use super::seek::Seeking;
-use super::{Event, Held, MAILBOX, Message, QueueHandle, Reply, Settlement, Subscription};
+use super::{Held, MAILBOX, Message, QueueHandle, Reply, Settlement};
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
 use crate::catalogue::record::{BindingRecord, QueueRecord};
@@ -33,8 +34,6 @@ use crate::watch::LogWatch;
 
 /// Most messages of the mailbox handled before deliveries are made.
 const BURST: usize = 256;
-/// Space in a consumer's channel beyond its prefetch, for what is not a delivery.
-const CHANNEL_EXTRA: usize = 16;
 
 /// What all queues share.
 pub(crate) struct Shared {
@@ -59,7 +58,7 @@ pub(super) struct Task {
     pub(super) keys: Option<KeyHash>,
     /// What is being read again for keys.
     pub(super) again: Option<Again>,
-    pub(super) consumers: HashMap<u64, mpsc::Sender<Event>>,
+    pub(super) consumers: Consumers,
     /// Consumers that have not been told yet that they caught up.
     pub(super) catching_up: Vec<CatchingUp>,
     pub(super) pulls: VecDeque<PullWaiting>,
@@ -106,7 +105,7 @@ pub(crate) fn start(
         feeds: BTreeMap::new(),
         keys,
         again: None,
-        consumers: HashMap::new(),
+        consumers: Consumers::default(),
         catching_up: Vec::new(),
         pulls: VecDeque::new(),
         committing: FuturesUnordered::new(),
@@ -145,6 +144,7 @@ fn config(record: &QueueRecord) -> QueueConfig {
         min_backoff_ms: ms(retry.min_backoff.as_ref()),
         max_backoff_ms: ms(retry.max_backoff.as_ref()),
         multiplier: retry.multiplier,
+        rate: settings.rate_limit.map(|rate| Rate { per_second: rate.messages_per_second, burst: rate.burst as u32 }),
         dead_letter_expired: settings.dead_letter.as_ref().is_some_and(|policy| policy.expired),
         ordering: match settings.ordering() {
             pb::Ordering::Unspecified | pb::Ordering::None => Ordering::None,
@@ -179,6 +179,7 @@ impl Task {
     async fn work(&mut self) {
         let now = self.shared.clock.now_ms();
         self.machine.tick(now);
+        self.end_kept(now);
         if self.shared.committer.is_stopped() {
             self.fail(&Error::writes_stopped());
         }
@@ -206,7 +207,8 @@ impl Task {
 
     fn next_wake(&self) -> Duration {
         let now = self.shared.clock.now_ms();
-        let machine = self.machine.next_timer().map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
+        let due = self.machine.next_timer().into_iter().chain(self.consumers.next_end()).min();
+        let machine = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
         let instant = Instant::now();
         // Those whose time is over are answered after a commit, which wakes the task by itself.
         let waiting = self.pulls.iter().filter(|pull| pull.until > instant);
@@ -221,14 +223,12 @@ impl Task {
         let now = self.shared.clock.now_ms();
         match message {
             Message::Subscribe { wish, mailbox, reply } => {
-                let answer = self.subscribe(&wish, mailbox);
+                let answer = self.subscribe(&wish, mailbox).await;
                 let _ = reply.send(answer);
             }
-            Message::Gone { consumer, end } => {
-                self.consumers.remove(&consumer);
-                self.catching_up.retain(|waiting| waiting.consumer != consumer);
-                self.machine.remove_consumer(consumer, end, now);
-            }
+            Message::Gone { consumer, stream, end } => self.gone(consumer, stream, end, now),
+            Message::OpenWindow { consumer, stream } => self.open_window(consumer, stream),
+            Message::SetWindow { consumer, stream, window } => self.set_window(consumer, stream, window),
             Message::Pull { take, reply } => {
                 let until = Instant::now() + Duration::from_millis(take.wait_ms);
                 self.pulls.push_back(PullWaiting { take, reply, until });
@@ -256,9 +256,7 @@ impl Task {
             Message::Drain(reply) => {
                 let is_whole = self.failed.is_none();
                 self.failed.get_or_insert_with(Error::draining);
-                for (_, channel) in self.consumers.drain() {
-                    let _ = channel.try_send(Event::End(Error::draining()));
-                }
+                self.consumers.end_all(&Error::draining());
                 self.machine.release_all(now);
                 self.drain(is_whole, reply).await;
             }
@@ -287,25 +285,6 @@ impl Task {
             self.committed(ticket, result);
         }
         is_whole
-    }
-
-    fn subscribe(&mut self, wish: &super::Wish, mailbox: mpsc::Sender<Message>) -> Result<Subscription, Error> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        let max = ms(self.record.settings.max_lease.as_ref());
-        let lease_ms = wish.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
-        if lease_ms > max {
-            return Err(Error::invalid("lease", format!("must be at most the queue's max_lease, {max} ms")));
-        }
-        let consumer = self.machine.add_consumer(wish.window, lease_ms, wish.mode);
-        let (sender, events) = mpsc::channel(wish.window.messages as usize + CHANNEL_EXTRA);
-        self.consumers.insert(consumer, sender);
-        let newest = self.shared.store.visible();
-        let ends = self.feeds.keys().map(|log| (*log, self.shared.store.end(*log))).collect();
-        self.catching_up.push(CatchingUp { consumer, newest, ends });
-        let lease_ms = if wish.mode == LeaseMode::Stream { max } else { lease_ms };
-        Ok(Subscription { consumer, lease_ms, events, end: End::Lost, mailbox })
     }
 
     async fn settle(&mut self, held: &[Held], settlement: &Settlement, reply: Reply<Vec<SettleStatus>>, now: u64) {
@@ -367,6 +346,7 @@ impl Task {
     /// Ready counts what the window has, and all beyond it that may match.
     pub(super) fn stats(&self) -> super::QueueStats {
         let mut stats = self.machine.stats();
+        stats.consumers -= self.consumers.kept() as i64;
         for (log, feed) in &self.feeds {
             let end = self.shared.store.end(*log);
             let unread = end.saturating_sub(feed.read_to);

@@ -20,11 +20,12 @@ const BINDING: &str = "AdminService/CreateBinding";
 const PEEK: &str = "OperationsService/Peek";
 
 /// The methods that work. The others answer UNIMPLEMENTED.
-pub const METHODS: [&str; 30] = [
+pub const METHODS: &[&str] = &[
     "MessagingService/GetServerInfo",
     PUBLISH,
     "MessagingService/PublishStream",
     SUBSCRIBE,
+    "MessagingService/Consume",
     "MessagingService/Pull",
     "MessagingService/Ack",
     "MessagingService/Nack",
@@ -113,9 +114,18 @@ pub const FIELDS: &[Row] = &[
     ),
     Shown("SubscribeRequest.heartbeat", "fields_of_messaging::a_silent_stream_has_a_heartbeat"),
     Shown("SubscribeRequest.max_response_bytes", "delivery::a_message_too_large_for_a_consumer_fails_alone"),
-    Refused("SubscribeRequest.resume_within", SUBSCRIBE, r#"{"queue": "q", "resume_within": "5s"}"#, "resume_within"),
-    Refused("SubscribeRequest.resume_token", SUBSCRIBE, r#"{"queue": "q", "resume_token": "YQ=="}"#, "resume_token"),
-    Refused("SubscribeRequest.held_ack_ids", SUBSCRIBE, r#"{"queue": "q", "held_ack_ids": ["YQ=="]}"#, "held_ack_ids"),
+    Shown(
+        "SubscribeRequest.resume_within",
+        "consume::what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back",
+    ),
+    Shown(
+        "SubscribeRequest.resume_token",
+        "consume::what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back",
+    ),
+    Shown(
+        "SubscribeRequest.held_ack_ids",
+        "consume::what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back",
+    ),
     Shown("SubscribeRequest.create_if_missing", "fields_of_messaging::a_group_is_made_with_its_pattern_and_start"),
     Shown("LogPoint.edge", "fields_of_messaging::a_group_is_made_with_its_pattern_and_start"),
     Shown("LogPoint.position", "points::a_bounded_replay_begins_and_ends_where_it_is_asked_to"),
@@ -123,6 +133,19 @@ pub const FIELDS: &[Row] = &[
     Shown("Position.offset", "points::a_position_that_names_nothing_here_is_refused_and_says_why"),
     Shown("LogPoint.time", "points::a_bounded_replay_begins_and_ends_where_it_is_asked_to"),
     Shown("LogPoint.snapshot", "points::a_position_that_names_nothing_here_is_refused_and_says_why"),
+    Shown("ConsumeRequest.open", "consume::a_stream_opens_once_and_first"),
+    Shown(
+        "ConsumeRequest.settlements",
+        "consume::results_come_in_the_order_of_their_settlements_and_only_for_those_with_an_id",
+    ),
+    Shown("Settlement.id", "consume::results_come_in_the_order_of_their_settlements_and_only_for_those_with_an_id"),
+    Shown("Settlement.ack", "consume::results_come_in_the_order_of_their_settlements_and_only_for_those_with_an_id"),
+    Shown("Settlement.nack", "consume::results_come_in_the_order_of_their_settlements_and_only_for_those_with_an_id"),
+    Shown("Settlement.extend", "consume::results_come_in_the_order_of_their_settlements_and_only_for_those_with_an_id"),
+    Shown("ConsumeRequest.prefetch", "consume::a_window_can_be_changed_and_shut_while_the_stream_runs"),
+    Shown("Prefetch.messages", "consume::a_window_can_be_changed_and_shut_while_the_stream_runs"),
+    Shown("Prefetch.bytes", "consume::a_window_can_be_changed_and_shut_while_the_stream_runs"),
+    Shown("ConsumeRequest.drain", "consume::after_a_drain_nothing_more_comes_and_settlements_go_on"),
     Shown("PullRequest.queue", "fields_of_messaging::a_pull_takes_no_more_than_it_asks_for"),
     Shown("PullRequest.topic", "fields_of_messaging::a_pull_of_a_group_makes_it_only_if_asked"),
     Shown("PullRequest.group", "fields_of_messaging::a_pull_of_a_group_makes_it_only_if_asked"),
@@ -222,12 +245,9 @@ pub const FIELDS: &[Row] = &[
         r#"{"queue": {"name": "x", "fairness_attribute": "tenant"}}"#,
         "queue.fairness_attribute",
     ),
-    Refused(
-        "Queue.rate_limit",
-        QUEUE,
-        r#"{"queue": {"name": "x", "rate_limit": {"messages_per_second": 5}}}"#,
-        "queue.rate_limit",
-    ),
+    Shown("Queue.rate_limit", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
+    Shown("RateLimit.messages_per_second", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
+    Shown("RateLimit.burst", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
     Refused("Queue.idle_expiry", QUEUE, r#"{"queue": {"name": "x", "idle_expiry": "500s"}}"#, "queue.idle_expiry"),
     Output("Queue.paused"),
     Output("Queue.bindings"),

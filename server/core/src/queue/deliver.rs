@@ -10,10 +10,10 @@ use crate::settle::Progress;
 
 #[derive(Debug)]
 pub(super) struct Consumer {
-    window: Window,
-    lease_ms: u64,
-    mode: LeaseMode,
-    messages: u32,
+    pub(super) window: Window,
+    pub(super) lease_ms: u64,
+    pub(super) mode: LeaseMode,
+    pub(super) messages: u32,
     bytes: u64,
 }
 
@@ -52,7 +52,7 @@ impl QueueMachine {
         }
     }
 
-    fn held_in_order(&self, wanted: impl Fn(&Held) -> bool) -> Vec<Key> {
+    pub(super) fn held_in_order(&self, wanted: impl Fn(&Held) -> bool) -> Vec<Key> {
         let held = self.held.iter().filter(|(_, held)| wanted(held));
         let mut places: Vec<Place> = held.map(|(key, held)| (held.item.commit, key.0, key.1)).collect();
         places.sort_unstable();
@@ -75,6 +75,9 @@ impl QueueMachine {
                 }
                 passed = Some(place);
                 continue;
+            }
+            if !self.take_token(now) {
+                return;
             }
             if passed.is_none() {
                 self.ready.pop_first();

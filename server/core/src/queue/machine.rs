@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use super::deliver::Consumer;
 use super::expiry::Expiry;
 use super::keys::Keys;
+use super::rate::Bucket;
 use super::strict::Strict;
 use super::{
     ConsumerId, DeadLetterOut, Entry, Freed, QueueConfig, QueueStats, SENT_AHEAD, Ticket, UNSETTLED_MAX, WINDOW_MAX,
@@ -106,6 +107,7 @@ pub struct QueueMachine {
     pub(super) expiry: Expiry,
     pub(super) keys: Keys,
     pub(super) strict: Strict,
+    pub(super) bucket: Bucket,
 }
 
 impl QueueMachine {
@@ -135,6 +137,7 @@ impl QueueMachine {
             expiry: Expiry::default(),
             keys: Keys::default(),
             strict: Strict::default(),
+            bucket: Bucket::default(),
         }
     }
 

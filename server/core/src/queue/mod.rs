@@ -4,6 +4,7 @@
 //! [`SettleRecord`]s under a ticket; what depends on their being durable (a redelivery, a higher `sent` bound) waits until
 //! the ticket is [committed](QueueMachine::committed).
 
+mod consumer;
 mod deliver;
 mod expiry;
 mod floors;
@@ -11,6 +12,7 @@ mod keys;
 mod limits;
 mod machine;
 mod outbox;
+mod rate;
 mod seek;
 mod settle;
 mod strict;
@@ -18,8 +20,10 @@ mod strict;
 mod tests;
 mod view;
 
+pub use consumer::ConsumerLoad;
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
 pub use machine::{Place, QueueMachine};
+pub use rate::Rate;
 
 use crate::batch::DeadLetterReason;
 use crate::settle::SettleRecord;
@@ -72,6 +76,8 @@ pub struct QueueConfig {
     pub dead_letter_expired: bool,
     /// What is kept in order.
     pub ordering: Ordering,
+    /// How fast it delivers; none: without a limit.
+    pub rate: Option<Rate>,
 }
 
 /// How much a consumer takes at once.

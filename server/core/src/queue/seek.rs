@@ -21,9 +21,10 @@ impl QueueMachine {
         self.forget(log);
         let Some(source) = self.sources.get_mut(&log) else { return };
         let generation = source.cursor.generation() + 1;
-        source.sent_asked = source.sent_asked.max(floor);
+        // Of an earlier life that ended in order there are records only.
+        source.maybe_sent = source.maybe_sent.max(source.delivered_to).max(source.cursor.known_to());
+        source.sent_asked = source.sent_asked.max(source.maybe_sent).max(floor);
         source.sent_durable = 0;
-        source.maybe_sent = source.maybe_sent.max(source.delivered_to);
         source.read_to = floor;
         source.floor_recorded = floor;
         let sent = source.sent_asked;

@@ -223,6 +223,7 @@ impl QueueMachine {
     pub fn tick(&mut self, now: Millis) {
         self.end_timers(now);
         self.expire_due(now);
+        self.end_wait_for_token(now);
     }
 
     fn end_timers(&mut self, now: Millis) {
@@ -249,7 +250,13 @@ impl QueueMachine {
     /// When [`tick`](Self::tick) has something to do next.
     #[must_use]
     pub fn next_timer(&self) -> Option<Millis> {
-        self.timers.peek().map(|Reverse((due, _))| *due).into_iter().chain(self.expiry.next()).min()
+        self.timers
+            .peek()
+            .map(|Reverse((due, _))| *due)
+            .into_iter()
+            .chain(self.expiry.next())
+            .chain(self.bucket.next())
+            .min()
     }
 
     /// Settles all that waits below `end`, but for what consumers hold; how many were in memory.

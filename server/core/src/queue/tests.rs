@@ -68,6 +68,8 @@ struct World {
     owed: BTreeMap<(LogId, Offset), Owed>,
     held: Vec<Assignment>,
     consumers: Vec<ConsumerId>,
+    /// Consumers without a stream, which may come back.
+    kept: Vec<ConsumerId>,
     crashed: bool,
     dead_letter_expired: bool,
 }
@@ -82,6 +84,7 @@ fn config(dead_letter_expired: bool) -> QueueConfig {
         multiplier: 2.0,
         dead_letter_expired,
         ordering: Ordering::None,
+        rate: None,
     }
 }
 
@@ -124,13 +127,14 @@ impl World {
             owed: BTreeMap::new(),
             held: Vec::new(),
             consumers: Vec::new(),
+            kept: Vec::new(),
             crashed: false,
             dead_letter_expired,
         }
     }
 
     fn step(&mut self) {
-        match self.seed.below(16) {
+        match self.seed.below(19) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -142,7 +146,11 @@ impl World {
             12 => self.pass_time(),
             13 if self.seeks && self.seed.below(3) == 0 => self.seek(),
             14 => self.read_again(),
+            15 => self.change_window(),
+            16 => self.part(),
+            17 => self.resume(),
             _ if self.seed.below(6) == 0 => self.crash(),
+            _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
         }
     }
@@ -185,12 +193,60 @@ impl World {
 
     fn go(&mut self) {
         let Some(index) = self.any(self.consumers.len()) else { return };
+        self.leave(index);
+    }
+
+    fn is_with(&self, held: &Assignment) -> bool {
+        self.machine.held.get(&(held.log, held.offset)).is_some_and(|of| of.delivery == held.delivery)
+    }
+
+    fn leave(&mut self, index: usize) {
         let consumer = self.consumers.swap_remove(index);
         let lost = self.seed.below(2) == 0;
         for assignment in self.held.iter().filter(|held| held.consumer == consumer && lost) {
             self.owed.get_mut(&(assignment.log, assignment.offset)).unwrap().failures_max += 1;
         }
         self.machine.remove_consumer(consumer, if lost { End::Lost } else { End::BrokerEnded }, self.now);
+    }
+
+    fn change_window(&mut self) {
+        let Some(index) = self.any(self.consumers.len()) else { return };
+        let window = Window { messages: self.seed.below(6) as u32, bytes: 5 + self.seed.below(40) };
+        assert!(self.machine.set_window(self.consumers[index], window));
+    }
+
+    /// A stream breaks, and what it held is kept for it.
+    fn part(&mut self) {
+        let Some(index) = self.any(self.consumers.len()) else { return };
+        let consumer = self.consumers.swap_remove(index);
+        assert!(self.machine.set_window(consumer, Window { messages: 0, bytes: 1 }));
+        self.kept.push(consumer);
+    }
+
+    /// It comes back and still holds some; or it never does.
+    fn resume(&mut self) {
+        let Some(index) = self.any(self.kept.len()) else { return };
+        let consumer = self.kept.swap_remove(index);
+        self.consumers.push(consumer);
+        if self.seed.below(3) == 0 {
+            return self.leave(self.consumers.len() - 1);
+        }
+        let mine: Vec<Assignment> = self.held.iter().filter(|held| held.consumer == consumer).copied().collect();
+        let (still, lost): (Vec<_>, Vec<_>) = mine.into_iter().partition(|_| self.seed.below(2) == 0);
+        let numbers = still.iter().map(|held| held.delivery).collect();
+        let before: Vec<bool> = still.iter().map(|held| self.is_with(held)).collect();
+        let window = Window { messages: 1 + self.seed.below(5) as u32, bytes: 5 + self.seed.below(40) };
+        assert!(self.machine.resume_consumer(consumer, (window, 1_000, LeaseMode::Stream), &numbers, self.now));
+        assert!(!lost.iter().any(|held| self.is_with(held)), "what was lost on the way is still leased");
+        let after: Vec<bool> = still.iter().map(|held| self.is_with(held)).collect();
+        if self.ordering == Ordering::Strict {
+            // What was lost takes back what is behind it.
+            assert!(after.iter().zip(&before).all(|(after, before)| *before || !*after));
+        } else {
+            assert_eq!(after, before);
+        }
+        let load = self.machine.loads(&[consumer])[0];
+        assert_eq!((load.window, load.unsettled as usize), (window, after.iter().filter(|is| **is).count()));
     }
 
     fn deliver(&mut self) {
@@ -344,7 +400,24 @@ impl World {
         self.acks_taken.clear();
         self.held.clear();
         self.consumers.clear();
+        self.kept.clear();
         self.crashed = true;
+        self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
+        (self.offered, self.again) = (0, None);
+        self.streak = order::Streak::default();
+    }
+
+    /// A clean stop and a start: nothing is in doubt behind it.
+    fn stop(&mut self) {
+        self.machine.release_all(self.now);
+        self.hand_in();
+        self.machine.lower_sent();
+        self.hand_in();
+        while !self.committing.is_empty() {
+            self.reach_disk();
+        }
+        self.held.clear();
+        self.consumers.clear();
         self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
         (self.offered, self.again) = (0, None);
         self.streak = order::Streak::default();
@@ -352,6 +425,12 @@ impl World {
 
     /// In the end everything that matched is acked or dead, and nothing else is.
     fn drain(&mut self) {
+        for consumer in std::mem::take(&mut self.kept) {
+            self.machine.remove_consumer(consumer, End::BrokerEnded, self.now);
+        }
+        for consumer in &self.consumers {
+            assert!(self.machine.set_window(*consumer, Window { messages: 50, bytes: 1 << 20 }));
+        }
         self.consumers.push(self.machine.add_consumer(
             Window { messages: 50, bytes: 1 << 20 },
             1_000,
@@ -525,4 +604,29 @@ fn an_ack_finds_that_its_message_has_expired() {
     let key = (held.log, held.offset);
     assert_eq!(machine.nack(key, held.delivery, NackMode::Retry, None, "", 1_500), SettleStatus::Gone);
     assert_eq!(machine.stats().expired, 1);
+}
+
+#[test]
+fn no_more_goes_out_than_the_rate_allows_to_streams_and_pulls_alike() {
+    let config = QueueConfig { rate: Some(Rate { per_second: 2.0, burst: 3 }), ..config(false) };
+    let mut machine = machine_with(config, &BTreeMap::from([(LOGS[0], Cursor::default())]));
+    machine.add_consumer(Window { messages: 3, bytes: 1_000 }, 100_000, LeaseMode::Timed);
+    for offset in 0..10 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
+    }
+    let mut out = Vec::new();
+    machine.deliver(0, &mut out);
+    let outbox = machine.take_outbox().unwrap();
+    machine.committed(outbox.ticket, 0);
+    machine.deliver(0, &mut out);
+    assert_eq!(
+        (out.len(), machine.next_timer()),
+        (3, Some(100_000)),
+        "the consumer is full: there is nothing to wait for"
+    );
+    machine.pull(5, 1_000, 100_000, 0, &mut out);
+    assert_eq!((out.len(), machine.next_timer()), (3, Some(500)));
+    machine.tick(500);
+    machine.pull(5, 1_000, 100_000, 500, &mut out);
+    assert_eq!((out.len(), machine.next_timer()), (4, Some(1_000)));
 }

@@ -71,6 +71,7 @@ impl Task {
             ("max_lease", given.max_lease.is_some() && settings.max_lease != there.max_lease),
             ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),
             ("retry", given.retry.is_some() && settings.retry != there.retry),
+            ("rate_limit", given.rate_limit.is_some() && settings.rate_limit != there.rate_limit),
             ("exactly_once", given.exactly_once && !there.exactly_once),
             ("limits", given.limits.is_some() && settings.limits != there.limits),
             ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
