@@ -2,6 +2,7 @@
 
 /// The names, in order.
 pub const FEATURES: &[&str] = &[
+    "at_most_once",
     "consume",
     "exactly_once",
     "expiry",

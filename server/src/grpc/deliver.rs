@@ -15,7 +15,7 @@ use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, Out, Outlet, RESPONSE_B
 use super::response::{Phases, Response};
 use crate::ack_id::ResumeToken;
 use crate::catalogue::Queue;
-use crate::catalogue::settings::{duration, filter, millis, pattern, unsupported};
+use crate::catalogue::settings::{duration, filter, millis, pattern};
 use crate::error::Error;
 use crate::points::{self, Stop, point_of_log};
 use crate::queue::{LeaseMode, Resume, Valve, Window, Wish};
@@ -35,7 +35,12 @@ fn shape(request: &pb::SubscribeRequest) -> Result<Shape, Error> {
     let bytes = range("max_response_bytes", request.max_response_bytes.into(), 4 << 20, 64 << 10, 256 << 20)?;
     let heartbeat = millis("heartbeat", request.heartbeat.as_ref(), 30_000, 1_000, 3_600_000)?;
     let gather_bytes = if is_broadcast(request) { BROADCAST_RESPONSE_BYTES } else { RESPONSE_BYTES };
-    Ok(Shape { response_bytes_max: bytes as usize, gather_bytes, heartbeat: Duration::from_millis(heartbeat) })
+    Ok(Shape {
+        response_bytes_max: bytes as usize,
+        gather_bytes,
+        heartbeat: Duration::from_millis(heartbeat),
+        at_most_once: request.at_most_once,
+    })
 }
 
 fn window(request: &pb::SubscribeRequest) -> Result<Window, Error> {
@@ -44,11 +49,10 @@ fn window(request: &pb::SubscribeRequest) -> Result<Window, Error> {
     Ok(Window { messages: messages as u32, bytes: bytes as u64 })
 }
 
-fn refuse_unsupported(request: &pb::SubscribeRequest) -> Result<(), Error> {
+fn check_request(request: &pb::SubscribeRequest) -> Result<(), Error> {
     if request.stop.is_some() && !is_broadcast(request) {
         return Err(Error::invalid("stop", "only for a broadcast: a topic without group"));
     }
-    unsupported(request.at_most_once, "at_most_once")?;
     if request.consumer.len() > 128 {
         return Err(Error::invalid("consumer", "must be at most 128 bytes long"));
     }
@@ -126,7 +130,7 @@ impl Api {
         out: Out<R>,
         phases: Phases,
     ) -> Result<Opening, Error> {
-        refuse_unsupported(&request)?;
+        check_request(&request)?;
         let shape = shape(&request)?;
         let outlet = Outlet { out, phases, shape, broker: self.broker.clone() };
         match &request.source {

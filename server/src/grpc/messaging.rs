@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::Api;
 use super::deliver::Caller;
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
-use crate::catalogue::settings::{millis, non_negative, unsupported};
+use crate::catalogue::settings::{millis, non_negative};
 use crate::error::Error;
 use crate::queue::{NackMode, SettleStatus, Settlement, Take};
 
@@ -133,7 +133,6 @@ impl pb::messaging_service_server::MessagingService for Api {
         self.broker.check_serving()?;
         let left = time_left(&request);
         let request = request.into_inner();
-        unsupported(request.at_most_once, "at_most_once")?;
         non_negative("max_messages", request.max_messages.into())?;
         non_negative("max_bytes", request.max_bytes.into())?;
         if request.consumer.len() > 128 {
@@ -166,11 +165,14 @@ impl pb::messaging_service_server::MessagingService for Api {
             wait_ms,
         };
         let mut draining = self.broker.draining.clone();
-        let (deliveries, lease_ms) = tokio::select! {
+        let (mut deliveries, lease_ms) = tokio::select! {
             biased;
             taken = queue.handle.pull(take) => taken?,
             () = crate::edge::stopped(&mut draining) => return Err(Error::draining().into()),
         };
+        if request.at_most_once && !deliveries.is_empty() {
+            deliveries = super::at_most_once::settle_first(&self.broker, deliveries).await?;
+        }
         let lease = Some(crate::catalogue::settings::duration(lease_ms));
         Ok(Response::new(pb::PullResponse { deliveries, queue: queue.record.settings.name.clone(), lease }))
     }

@@ -1,6 +1,7 @@
 //! The gRPC surface: thin handlers over the broker.
 
 mod admin;
+mod at_most_once;
 mod consume;
 mod deliver;
 mod messaging;

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tonic::Status;
 
 use super::Api;
+use super::at_most_once::settle_first;
 use super::response::{Phase, Phases, Response};
 use crate::broker::Broker;
 use crate::committer::Gate;
@@ -44,6 +45,8 @@ pub(super) struct Shape {
     /// Deliveries are gathered up to about so many bytes.
     pub(super) gather_bytes: usize,
     pub(super) heartbeat: Duration,
+    /// Deliveries of a queue are settled before they are sent.
+    pub(super) at_most_once: bool,
 }
 
 /// What a broadcast reads, and how far it has.
@@ -201,7 +204,10 @@ impl<R: Response> Outlet<R> {
         if self.phases.now() != Phase::Open && !deliveries.is_empty() {
             return self.give_back(&deliveries).await;
         }
-        let sent = self.send(deliveries).await;
+        let sent = match self.shape.at_most_once {
+            true => self.send_settled(deliveries).await,
+            false => self.send(deliveries).await,
+        };
         if let Err(Unsent::TooLarge(delivery)) = &sent {
             let reason = "larger than the consumer's max_response_bytes".into();
             let failed = Settlement::Nack { mode: NackMode::Retry, delay_ms: None, reason };
@@ -210,6 +216,19 @@ impl<R: Response> Outlet<R> {
             subscription.end_by_broker();
         }
         sent
+    }
+
+    /// The same, each settled before it is sent. One that never fits is not.
+    async fn send_settled(&self, mut deliveries: Vec<RawDelivery>) -> Result<(), Unsent> {
+        let fits = |delivery: &RawDelivery| size(delivery) + RESPONSE_EXTRA <= self.shape.response_bytes_max;
+        let fitting = deliveries.iter().take_while(|delivery| fits(delivery)).count();
+        let too_large = deliveries.split_off(fitting).into_iter().next();
+        if !deliveries.is_empty() {
+            deliveries = settle_first(&self.broker, deliveries).await.map_err(Unsent::Ended)?;
+        }
+        // Also if none is left: an empty response is a heartbeat.
+        self.send(deliveries).await?;
+        too_large.map_or(Ok(()), |delivery| Err(Unsent::TooLarge(Box::new(delivery))))
     }
 
     /// Nobody has seen them.

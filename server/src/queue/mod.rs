@@ -51,6 +51,8 @@ pub struct Held {
 pub enum Settlement {
     /// Done.
     Ack,
+    /// Done, if it is still the newest delivery and its lease has not ended.
+    Take,
     /// Given back, or up.
     Nack {
         /// What it means.

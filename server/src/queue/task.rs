@@ -300,7 +300,7 @@ impl Task {
             let _ = reply.send(Ok(statuses));
             return;
         }
-        if let Settlement::Ack = settlement {
+        if let Settlement::Ack | Settlement::Take = settlement {
             let acked = statuses.iter().filter(|status| **status == SettleStatus::Ok).count() as u64;
             self.shared.counters.acked.fetch_add(acked, std::sync::atomic::Ordering::Relaxed);
         }
@@ -311,6 +311,7 @@ impl Task {
         let each = held.iter().copied();
         let machine = &mut self.machine;
         match settlement {
+            Settlement::Take => each.map(|h| machine.ack_newest((h.log, h.offset), h.delivery)).collect(),
             Settlement::Ack if self.record.settings.exactly_once => {
                 each.map(|h| machine.ack_newest((h.log, h.offset), h.delivery)).collect()
             }

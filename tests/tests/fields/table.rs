@@ -107,7 +107,10 @@ pub const FIELDS: &[Row] = &[
         "SubscribeRequest.lease_renewal",
         "fields_of_messaging::a_subscription_says_how_long_its_leases_are_and_who_prolongs_them",
     ),
-    Refused("SubscribeRequest.at_most_once", SUBSCRIBE, r#"{"queue": "q", "at_most_once": true}"#, "at_most_once"),
+    Shown(
+        "SubscribeRequest.at_most_once",
+        "at_most_once::a_message_is_settled_before_it_is_sent_and_never_comes_twice",
+    ),
     Shown(
         "SubscribeRequest.consumer",
         "fields_of_messaging::a_subscription_says_how_long_its_leases_are_and_who_prolongs_them",
@@ -153,12 +156,7 @@ pub const FIELDS: &[Row] = &[
     Shown("PullRequest.max_bytes", "fields_of_messaging::a_pull_takes_no_more_than_it_asks_for"),
     Shown("PullRequest.wait", "fields_of_messaging::an_extension_is_as_long_as_it_says"),
     Shown("PullRequest.lease", "fields_of_messaging::an_extension_is_as_long_as_it_says"),
-    Refused(
-        "PullRequest.at_most_once",
-        "MessagingService/Pull",
-        r#"{"queue": "q", "at_most_once": true}"#,
-        "at_most_once",
-    ),
+    Shown("PullRequest.at_most_once", "at_most_once::a_pull_takes_for_good_what_it_answers"),
     Shown("PullRequest.consumer", "fields_of_messaging::a_pull_takes_no_more_than_it_asks_for"),
     Shown("PullRequest.create_if_missing", "fields_of_messaging::a_pull_of_a_group_makes_it_only_if_asked"),
     Shown("AckRequest.ack_ids", "fields_of_messaging::no_more_bytes_are_with_a_consumer_than_it_asked_for"),
