@@ -252,6 +252,8 @@ async fn what_is_held_at_a_half_close_goes_back_without_a_failure_and_at_a_cut_w
     take(&mut consumer, 1).await;
     cable.cut().await;
     assert!(within("the end", consumer.next_batch()).await.is_err());
+    // It is made when the loss of the consumer is noticed.
+    within("the dead-letter queue", async { while client.get_queue("q.dlq").await.is_err() {} }).await;
     let dead = pull_some(&client, "q.dlq").await;
     assert_eq!(dead[0].dead_letter.as_ref().unwrap().attempts, 4);
 }
@@ -453,6 +455,7 @@ async fn what_was_answered_before_a_kill_stays_settled() {
             sent.push((payloads(&[delivery]).remove(0), settled));
         }
     }
+    let acks = sent.len();
     // A few answers are waited for; then the broker dies with the others on their way.
     for (payload, settled) in sent.drain(..200) {
         assert_eq!(within("a result", settled).await.unwrap(), [SettleStatus::Ok]);
@@ -476,5 +479,5 @@ async fn what_was_answered_before_a_kill_stays_settled() {
         acked(&client, &some).await;
     }
     assert!(done.is_disjoint(&left), "an ack that was answered came again");
-    assert!(done.len() + left.len() <= 2_000 && left.len() >= 1_000);
+    assert!(done.len() + left.len() <= 2_000 && left.len() >= 2_000 - acks, "{} of {acks}, {}", done.len(), left.len());
 }
