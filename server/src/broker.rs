@@ -62,6 +62,7 @@ pub struct Broker {
     pub(crate) limits: Limits,
     pub(crate) draining: channel::Receiver<bool>,
     pub(crate) places: Arc<Places>,
+    pub(crate) roster: Arc<crate::roster::Roster>,
     pub(crate) sync_times: Arc<Timed>,
     pub(crate) start_time: std::time::SystemTime,
 }

@@ -227,6 +227,12 @@ impl Error {
         Self::new(ErrorReason::Draining, "the broker is stopping").retry_after(RETRY_SOON)
     }
 
+    /// An operator ended the connection.
+    pub fn connection_closed(reason: &str) -> Self {
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        Self::new(ErrorReason::Draining, format!("the connection was closed by request{why}")).retry_after(RETRY_SOON)
+    }
+
     /// A write to the disk failed.
     pub fn writes_stopped() -> Self {
         Self::new(

@@ -21,6 +21,7 @@ pub mod points;
 mod process;
 pub mod queue;
 pub mod retention;
+pub mod roster;
 mod server;
 mod start;
 mod sync_time;

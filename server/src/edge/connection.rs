@@ -1,6 +1,7 @@
 //! One connection: HTTP/2 with every limit set.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -11,12 +12,16 @@ use tonic::body::Body;
 use tonic::transport::server::TcpConnectInfo;
 use tower::Service;
 
+use super::connections::Counting;
 use super::places::Place;
 use super::request::RequestBody;
 use super::{EdgeLimits, stopped};
 
 /// What every HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// How long a connection that is closed by request may take to hear why.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const LOCAL_RESETS_MAX: usize = 1_024;
 const PENDING_RESETS_MAX: usize = 20;
@@ -31,13 +36,13 @@ pub(super) async fn serve<S>(
     service: S,
     limits: EdgeLimits,
     mut closing: watch::Receiver<bool>,
-    _place: Place,
+    place: Place,
 ) where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = std::convert::Infallible>
         + Clone
         + Send
         + 'static,
-    S::Future: Send,
+    S::Future: Send + 'static,
 {
     let _ = stream.set_nodelay(true);
     // Who connects and says nothing, or something else, must not keep a place.
@@ -52,7 +57,7 @@ pub(super) async fn serve<S>(
             request.extensions_mut().insert(info.clone());
             request.map(|body| Body::new(RequestBody(body)))
         })
-        .service(service);
+        .service(Counting { inner: service, connection: place.connection.clone() });
     let (reader, writer) = stream.into_split();
     let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
@@ -73,6 +78,11 @@ pub(super) async fn serve<S>(
         () = stopped(&mut closing) => {
             connection.as_mut().graceful_shutdown();
             connection.await
+        }
+        _ = place.connection.closed() => {
+            connection.as_mut().graceful_shutdown();
+            // Its streams end by themselves, if it reads that.
+            tokio::time::timeout(CLOSE_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

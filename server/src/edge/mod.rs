@@ -2,6 +2,7 @@
 
 mod calls;
 mod connection;
+mod connections;
 mod places;
 mod request;
 mod trace;
@@ -17,6 +18,7 @@ use tower::Layer as _;
 
 use calls::CallsLayer;
 pub use calls::decode_status;
+pub use connections::Connection;
 pub use places::Places;
 pub use trace::note;
 
@@ -87,7 +89,7 @@ async fn next(listener: &TcpListener, places: &Arc<Places>) -> (tokio::net::TcpS
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Some(place) = places.take(peer.ip()) {
+                if let Some(place) = places.take(peer) {
                     return (stream, place);
                 }
             }

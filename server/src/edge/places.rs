@@ -1,8 +1,11 @@
 //! Who may connect: places in all, and places for one address, so that one peer cannot take them all.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::connections::Connection;
 
 /// The places there are, and who has them. The lock is held for a look-up only.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Places {
 struct State {
     open: usize,
     by_ip: HashMap<IpAddr, u32>,
+    connections: BTreeMap<u64, Arc<Connection>>,
+    last_number: u64,
     /// Refused since the last report: because of the limit in all, and because of that for an address.
     refused: (u64, u64),
     refused_last: Option<IpAddr>,
@@ -26,6 +31,7 @@ struct State {
 pub(super) struct Place {
     places: Arc<Places>,
     ip: IpAddr,
+    pub(super) connection: Arc<Connection>,
 }
 
 impl Places {
@@ -40,11 +46,23 @@ impl Places {
         self.lock().open
     }
 
-    /// A place for a connection from `ip`; none: it is refused, and counted.
-    pub(super) fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
-        let ip = network(ip);
+    /// Up to `max` open connections behind this number, in order.
+    pub fn after(&self, number: u64, max: usize) -> Vec<Arc<Connection>> {
+        let state = self.lock();
+        let rest = state.connections.range((Bound::Excluded(number), Bound::Unbounded));
+        rest.map(|(_, connection)| connection.clone()).take(max).collect()
+    }
+
+    /// The connection of this number, while it is open.
+    pub fn connection(&self, number: u64) -> Option<Arc<Connection>> {
+        self.lock().connections.get(&number).cloned()
+    }
+
+    /// A place for a connection from `peer`; none: it is refused, and counted.
+    pub(super) fn take(self: &Arc<Self>, peer: SocketAddr) -> Option<Place> {
+        let ip = network(peer.ip());
         let mut state = self.lock();
-        let State { open, by_ip, refused, .. } = &mut *state;
+        let State { open, by_ip, refused, connections, last_number, .. } = &mut *state;
         if *open >= self.max {
             refused.0 += 1;
         } else if by_ip.get(&ip).is_some_and(|held| *held >= self.per_ip_max) {
@@ -52,7 +70,10 @@ impl Places {
         } else {
             *open += 1;
             *by_ip.entry(ip).or_default() += 1;
-            return Some(Place { places: self.clone(), ip });
+            *last_number += 1;
+            let connection = Arc::new(Connection::new(*last_number, peer));
+            connections.insert(*last_number, connection.clone());
+            return Some(Place { places: self.clone(), ip, connection });
         }
         state.refused_last = Some(ip);
         None
@@ -87,6 +108,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.places.lock();
         state.open -= 1;
+        state.connections.remove(&self.connection.number);
         if let Some(held) = state.by_ip.get_mut(&self.ip) {
             *held -= 1;
             if *held == 0 {
@@ -108,8 +130,8 @@ fn network(ip: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn ip(text: &str) -> SocketAddr {
+        SocketAddr::new(text.parse().unwrap(), 1)
     }
 
     #[test]

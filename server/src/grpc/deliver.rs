@@ -1,5 +1,6 @@
 //! Subscribe: what a consumer's stream, or a broadcast's, is made of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,9 +17,11 @@ use super::response::{Phases, Response};
 use crate::ack_id::ResumeToken;
 use crate::catalogue::Queue;
 use crate::catalogue::settings::{duration, filter, millis, pattern};
+use crate::edge::Connection;
 use crate::error::Error;
 use crate::points::{self, Stop, point_of_log};
 use crate::queue::{LeaseMode, Resume, Valve, Window, Wish};
+use crate::roster::{self, Member};
 
 /// The longest that what a consumer holds is kept for it.
 const RESUME_WITHIN_MAX_MS: u64 = 60_000;
@@ -87,12 +90,19 @@ fn resume(api: &Api, request: &pb::SubscribeRequest, queue: u64) -> Result<(u64,
 pub(super) struct Caller {
     /// Address and port.
     pub(super) peer: String,
+    /// The connection that it came on.
+    pub(super) connection: Option<Arc<Connection>>,
 }
 
 impl Caller {
     /// Who made a request.
     pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
-        Self { peer: request.remote_addr().map(|peer| peer.to_string()).unwrap_or_default() }
+        let peer = request.remote_addr().map(|peer| peer.to_string()).unwrap_or_default();
+        Self { peer, connection: request.extensions().get().cloned() }
+    }
+
+    fn connection_id(&self) -> String {
+        self.connection.as_ref().map(|connection| connection.id()).unwrap_or_default()
     }
 }
 
@@ -132,7 +142,8 @@ impl Api {
     ) -> Result<Opening, Error> {
         check_request(&request)?;
         let shape = shape(&request)?;
-        let outlet = Outlet { out, phases, shape, broker: self.broker.clone() };
+        let connection = caller.connection.clone();
+        let outlet = Outlet { out, phases, shape, broker: self.broker.clone(), connection };
         match &request.source {
             None => Err(Error::invalid("source", "exactly one of queue, topic must be set")),
             Some(pb::subscribe_request::Source::Queue(name)) => {
@@ -159,7 +170,9 @@ impl Api {
                 let (queue, created) = self.group(wish).await?;
                 self.open_queue(&request, (&queue, created), caller, outlet).await
             }
-            Some(pb::subscribe_request::Source::Topic(topic)) => self.open_broadcast(&request, topic, outlet).await,
+            Some(pb::subscribe_request::Source::Topic(topic)) => {
+                self.open_broadcast(&request, topic, caller, outlet).await
+            }
         }
     }
 
@@ -171,10 +184,11 @@ impl Api {
         outlet: Outlet<R>,
     ) -> Result<Opening, Error> {
         let window = window(request)?;
+        let connection = caller.connection_id();
         let name = if request.consumer.is_empty() { caller.peer } else { request.consumer.clone() };
         let lease_ms = lease(queue, request.lease.as_ref())?;
         let (resume_within_ms, resume) = resume(self, request, queue.record.id)?;
-        let wish = Wish { window, lease_ms, mode: mode(request)?, name, resume_within_ms, resume };
+        let wish = Wish { window, lease_ms, mode: mode(request)?, name: name.clone(), resume_within_ms, resume };
         let subscription = queue.handle.subscribe(wish).await?;
         let (id, consumer) = (queue.record.id, subscription.consumer);
         let token = ResumeToken { epoch: self.broker.identity.epoch, queue: id, consumer };
@@ -188,13 +202,22 @@ impl Api {
             resume_token: if resume_within_ms == 0 { Bytes::new() } else { self.broker.ack_ids.seal_token(&token) },
         };
         let window = Some((subscription.valve(), window));
-        Ok(Opening { run: Box::pin(outlet.run_queue(opened, subscription)), window })
+        let from = roster::From::Queue(opened.queue.clone(), queue.handle.clone(), consumer);
+        let start_time = std::time::SystemTime::now();
+        let member = Member { id: opened.consumer_id.clone(), name, from, connection, start_time };
+        let joined = self.broker.roster.join(member);
+        let run = async move {
+            let _joined = joined;
+            outlet.run_queue(opened, subscription).await
+        };
+        Ok(Opening { run: Box::pin(run), window })
     }
 
     async fn open_broadcast<R: Response>(
         &self,
         request: &pb::SubscribeRequest,
         topic: &str,
+        caller: Caller,
         outlet: Outlet<R>,
     ) -> Result<Opening, Error> {
         unsupported_with_group(request.create_if_missing, "create_if_missing")?;
@@ -219,7 +242,18 @@ impl Api {
         let at = points::resolve(&self.broker.store, "start", &start, log, now).await?;
         let topic = topic.to_owned();
         let reader = Broadcast { api: self.clone(), topic, log, gate, at, stop, caught_up_at: end, pattern, filter };
-        Ok(Opening { run: Box::pin(outlet.run_broadcast(reader)), window: None })
+        let id = self.broker.roster.broadcast_id();
+        let connection = caller.connection_id();
+        let name = if request.consumer.is_empty() { caller.peer } else { request.consumer.clone() };
+        let from = roster::From::Topic(reader.topic.clone());
+        let start_time = std::time::SystemTime::now();
+        let joined = self.broker.roster.join(Member { id: id.clone(), name, from, connection, start_time });
+        let run = async move {
+            let _joined = joined;
+            let opened = pb::Opened { consumer_id: id, ..pb::Opened::default() };
+            outlet.run_broadcast(opened, reader).await
+        };
+        Ok(Opening { run: Box::pin(run), window: None })
     }
 }
 

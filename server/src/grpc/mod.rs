@@ -2,6 +2,7 @@
 
 mod admin;
 mod at_most_once;
+mod connected;
 mod consume;
 mod deliver;
 mod messaging;

@@ -10,6 +10,8 @@ use ferrymq_core::{LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
 use prost::Message as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::Api;
@@ -136,7 +138,7 @@ impl Api {
         Ok((self.broker.store.first(log) - before) as i64)
     }
 
-    fn broker_stats(&self) -> pb::BrokerStats {
+    pub(super) fn broker_stats(&self) -> pb::BrokerStats {
         let counters = &self.broker.counters;
         let catalogue = self.broker.catalogue();
         let space = self.broker.store.space();
@@ -207,6 +209,30 @@ impl pb::operations_service_server::OperationsService for Api {
     async fn resume(&self, request: Request<pb::ResumeRequest>) -> Answer<pb::ResumeResponse> {
         self.pause_queue(request.into_inner().queue, false).await?;
         Ok(Response::new(pb::ResumeResponse {}))
+    }
+
+    async fn watch_stats(&self, request: Request<pb::WatchStatsRequest>) -> Answer<BoxStream<pb::WatchStatsResponse>> {
+        self.broker.check_serving()?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(self.watch(request.into_inner()).await?))))
+    }
+
+    async fn list_consumers(&self, request: Request<pb::ListConsumersRequest>) -> Answer<pb::ListConsumersResponse> {
+        Ok(Response::new(self.consumers(request.into_inner()).await?))
+    }
+
+    async fn list_connections(
+        &self,
+        request: Request<pb::ListConnectionsRequest>,
+    ) -> Answer<pb::ListConnectionsResponse> {
+        Ok(Response::new(self.connections(request.into_inner())?))
+    }
+
+    async fn close_connection(
+        &self,
+        request: Request<pb::CloseConnectionRequest>,
+    ) -> Answer<pb::CloseConnectionResponse> {
+        self.close(request.into_inner())?;
+        Ok(Response::new(pb::CloseConnectionResponse {}))
     }
 
     async fn get_stats(&self, request: Request<pb::GetStatsRequest>) -> Answer<pb::GetStatsResponse> {

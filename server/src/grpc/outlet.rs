@@ -16,6 +16,7 @@ use super::at_most_once::settle_first;
 use super::response::{Phase, Phases, Response};
 use crate::broker::Broker;
 use crate::committer::Gate;
+use crate::edge::Connection;
 use crate::error::Error;
 use crate::points::Stop;
 use crate::queue::{Event, NackMode, Settlement, Subscription};
@@ -124,6 +125,15 @@ pub(super) struct Outlet<R> {
     pub(super) phases: Phases,
     pub(super) shape: Shape,
     pub(super) broker: Arc<Broker>,
+    pub(super) connection: Option<Arc<Connection>>,
+}
+
+/// Waits until an operator closes the connection.
+async fn closed(connection: Option<&Arc<Connection>>) -> Error {
+    match connection {
+        None => std::future::pending().await,
+        Some(connection) => Error::connection_closed(&connection.closed().await),
+    }
 }
 
 impl<R: Response> Outlet<R> {
@@ -137,7 +147,8 @@ impl<R: Response> Outlet<R> {
         loop {
             let event = tokio::select! {
                 event = subscription.events.recv() => event,
-                () = self.out.closed() => return Ok(()),
+                () = self.out.closed() => break,
+                error = closed(self.connection.as_ref()) => Some(Event::End(error)),
                 () = crate::edge::stopped(&mut draining) => Some(Event::End(Error::draining())),
                 phase = self.phases.change() => match phase {
                     Phase::Over => {
@@ -156,7 +167,7 @@ impl<R: Response> Outlet<R> {
             });
             match self.pass_on(event, &mut subscription).await {
                 Ok(()) => {}
-                Err(Unsent::Gone) => return Ok(()),
+                Err(Unsent::Gone) => break,
                 Err(Unsent::Ended(error)) => {
                     subscription.end_by_broker();
                     return Err(error);
@@ -164,6 +175,11 @@ impl<R: Response> Outlet<R> {
                 Err(Unsent::TooLarge(delivery)) => return Err(too_small(&delivery)),
             }
         }
+        // Whose connection was closed by request does not come back for what it held.
+        if self.connection.as_ref().is_some_and(|connection| connection.is_closed()) {
+            subscription.end_by_broker();
+        }
+        Ok(())
     }
 
     async fn pass_on(&self, event: Event, subscription: &mut Subscription) -> Result<(), Unsent> {
@@ -263,13 +279,13 @@ impl<R: Response> Outlet<R> {
     }
 
     /// Passes on what a topic has, and what comes, until either side ends. An error is what the stream ends with.
-    pub(super) async fn run_broadcast(mut self, mut reader: Broadcast) -> Result<(), Error> {
+    pub(super) async fn run_broadcast(mut self, opened: pb::Opened, mut reader: Broadcast) -> Result<(), Error> {
         let _counted = Counted::new(&self.broker);
         let notify = Arc::new(Notify::new());
         self.broker.watch.watch(reader.log, &notify);
         let mut draining = self.broker.draining.clone();
         let mut told = false;
-        if self.out.send(Ok(R::opened(pb::Opened::default()))).await.is_err() {
+        if self.out.send(Ok(R::opened(opened))).await.is_err() {
             return Ok(());
         }
         loop {
@@ -296,6 +312,7 @@ impl<R: Response> Outlet<R> {
                 () = notify.notified() => {}
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
                 () = self.out.closed() => return Ok(()),
+                error = closed(self.connection.as_ref()) => return Err(error),
                 () = crate::edge::stopped(&mut draining) => return Err(Error::draining()),
                 _ = self.phases.change() => {}
                 () = tokio::time::sleep(self.shape.heartbeat) => {

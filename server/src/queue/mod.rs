@@ -26,7 +26,7 @@ use crate::committer::Pin;
 use crate::depth::Depth;
 use crate::error::Error;
 
-pub use ferrymq_core::queue::{End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
+pub use ferrymq_core::queue::{ConsumerLoad, End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
 pub use seek::{Target, To};
 pub(crate) use task::{Shared, start};
 
@@ -205,6 +205,7 @@ pub(crate) enum Message {
     Seek(seek::Seeking),
     Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
+    Loads { consumers: Vec<u64>, reply: Reply<Vec<ConsumerLoad>> },
     Drain(oneshot::Sender<()>),
     Stop,
 }
@@ -300,6 +301,11 @@ impl QueueHandle {
     /// Numbers.
     pub async fn stats(&self) -> Result<QueueStats, Error> {
         self.ask(Message::Stats).await
+    }
+
+    /// What each of these consumers takes and holds.
+    pub async fn loads(&self, consumers: Vec<u64>) -> Result<Vec<ConsumerLoad>, Error> {
+        self.ask(|reply| Message::Loads { consumers, reply }).await
     }
 
     /// Gives all deliveries back without failures and writes what a clean restart needs; answers once it is on disk.

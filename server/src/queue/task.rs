@@ -252,6 +252,7 @@ impl Task {
                 let answer = self.peek(&from, max).await;
                 let _ = reply.send(answer);
             }
+            Message::Loads { consumers, reply } => drop(reply.send(Ok(self.machine.loads(&consumers)))),
             Message::Stats(reply) => drop(reply.send(Ok(self.stats()))),
             Message::Drain(reply) => {
                 let is_whole = self.failed.is_none();

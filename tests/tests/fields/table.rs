@@ -52,6 +52,10 @@ pub const METHODS: &[&str] = &[
     "OperationsService/Resume",
     "OperationsService/Seek",
     "OperationsService/GetStats",
+    "OperationsService/WatchStats",
+    "OperationsService/ListConsumers",
+    "OperationsService/ListConnections",
+    "OperationsService/CloseConnection",
 ];
 
 /// The fields, in the order of the definitions.
@@ -338,4 +342,14 @@ pub const FIELDS: &[Row] = &[
     Shown("ResumeRequest.queue", "pause::a_paused_queue_delivers_nothing_and_takes_all_else_over_a_crash_too"),
     Shown("GetStatsRequest.topics", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
     Shown("GetStatsRequest.queues", "fields_of_admin::stats_are_of_the_topics_and_queues_that_are_named"),
+    Shown("WatchStatsRequest.topics", "connected::numbers_come_at_once_and_then_at_each_interval"),
+    Shown("WatchStatsRequest.queues", "connected::numbers_come_at_once_and_then_at_each_interval"),
+    Shown("WatchStatsRequest.interval", "connected::numbers_come_at_once_and_then_at_each_interval"),
+    Shown("ListConsumersRequest.queue", "connected::who_consumes_is_listed_by_pages"),
+    Shown("ListConsumersRequest.page_size", "connected::who_consumes_is_listed_by_pages"),
+    Shown("ListConsumersRequest.page_token", "connected::who_consumes_is_listed_by_pages"),
+    Shown("ListConnectionsRequest.page_size", "connected::who_is_connected_is_listed_by_pages"),
+    Shown("ListConnectionsRequest.page_token", "connected::who_is_connected_is_listed_by_pages"),
+    Shown("CloseConnectionRequest.id", "connected::a_connection_that_is_closed_gives_back_what_it_held_at_once"),
+    Shown("CloseConnectionRequest.reason", "connected::a_connection_that_is_closed_gives_back_what_it_held_at_once"),
 ];
