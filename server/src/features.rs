@@ -6,6 +6,7 @@ pub const FEATURES: &[&str] = &[
     "consume",
     "exactly_once",
     "expiry",
+    "idle_expiry",
     "filters",
     "limits",
     "ordering_key",

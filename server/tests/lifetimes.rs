@@ -5,7 +5,7 @@
 mod paused;
 
 use ferrymq_client::v1::{DeadLetterPolicy, DeadLetterReason, Message, NackMode, Queue, SettleStatus};
-use ferrymq_client::{Client, Destination};
+use ferrymq_client::{Client, Destination, queue};
 use paused::{MINUTE, SECOND, broker, next, send, wire};
 
 async fn send_for(client: &Client, payload: &'static str, ttl_ms: i64) {
@@ -78,4 +78,22 @@ async fn a_long_backlog_that_has_expired_is_passed_without_a_consumer() {
     assert_eq!(expired(&client).await, 25_000);
     let stats = client.get_queue("q").await.unwrap().stats.unwrap();
     assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_queue_is_deleted_on_time_and_one_that_is_used_is_not() {
+    let (_server, client) = broker().await;
+    let settings = Queue { name: "q".into(), idle_expiry: wire(10 * MINUTE), ..Queue::default() };
+    client.create_queue(settings, vec![]).await.unwrap();
+    let consumer = client.subscribe(queue("q")).await.unwrap();
+    tokio::time::sleep(60 * MINUTE).await;
+    drop(consumer);
+    send(&client, 1).await;
+    tokio::time::sleep(60 * MINUTE).await;
+    let (message, _) = next(&client, "q").await;
+    client.ack(vec![message.ack_id]).await.unwrap();
+    tokio::time::sleep(9 * MINUTE).await;
+    assert!(client.get_queue("q").await.is_ok());
+    tokio::time::sleep(2 * MINUTE).await;
+    assert!(client.get_queue("q").await.is_err());
 }

@@ -153,6 +153,9 @@ pub struct QueueArgs {
     /// How many at once with --rate. Default: a second's worth, at least 1.
     #[arg(long, requires = "rate")]
     pub burst: Option<i32>,
+    /// Delete the queue after so long without consumers and without messages, e.g. 1d.
+    #[arg(long, value_parser = values::duration)]
+    pub idle_expiry: Option<Duration>,
     /// Only the newest delivery can be acked: a late ack is refused instead of settling.
     #[arg(long)]
     pub exactly_once: bool,

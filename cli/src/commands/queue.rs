@@ -96,6 +96,7 @@ fn settings(args: QueueArgs) -> Queue {
         limits,
         message_ttl: args.ttl.map(values::wire),
         exactly_once: args.exactly_once,
+        idle_expiry: args.idle_expiry.map(values::wire),
         rate_limit: args
             .rate
             .map(|messages_per_second| RateLimit { messages_per_second, burst: args.burst.unwrap_or_default() }),

@@ -102,6 +102,10 @@ pub fn queue(mut queue: pb::Queue) -> Result<pb::Queue, Error> {
     let lease = millis("queue.lease", queue.lease.as_ref(), 30_000.min(max_lease), 1_000, max_lease)?;
     queue.lease = Some(duration(lease));
     queue.max_lease = Some(duration(max_lease));
+    if let Some(idle) = &queue.idle_expiry {
+        queue.idle_expiry =
+            Some(duration(millis("queue.idle_expiry", Some(idle), 0, 1_000, 366 * DAY_S as u64 * 1_000)?));
+    }
     if let Some(ttl) = &queue.message_ttl {
         queue.message_ttl = Some(duration(millis("queue.message_ttl", Some(ttl), 0, 1, TTL_MS_MAX)?));
     }
@@ -120,7 +124,6 @@ fn refuse_later_queue_settings(queue: &pb::Queue) -> Result<(), Error> {
     non_negative("queue.priority_levels", i64::from(queue.priority_levels))?;
     unsupported(queue.dedup_window.is_some(), "queue.dedup_window")?;
     unsupported(!queue.fairness_attribute.is_empty(), "queue.fairness_attribute")?;
-    unsupported(queue.idle_expiry.is_some(), "queue.idle_expiry")?;
     match queue.dead_letter.as_ref().and_then(|policy| policy.target.as_ref()) {
         Some(pb::dead_letter_policy::Target::Discard(false)) => {
             Err(Error::invalid("queue.dead_letter.discard", "must be true if it is set"))

@@ -8,6 +8,7 @@ mod expiry;
 mod feed;
 mod floors;
 mod holds;
+mod idle;
 mod limits;
 mod peek;
 mod seek;

@@ -20,6 +20,7 @@ use super::consumers::Consumers;
 use super::deliver::{CatchingUp, PullWaiting};
 use super::feed::Feed;
 use super::holds::Holds;
+use super::idle::Idle;
 use super::limits::Limited;
 use super::seek::Seeking;
 use super::{Held, MAILBOX, Message, QueueHandle, Reply, Settlement};
@@ -83,6 +84,7 @@ pub(super) struct Task {
     /// The feeds of the start are there: further ones are new.
     pub(super) started: bool,
     pub(super) stopped: bool,
+    pub(super) idle: Idle,
 }
 
 /// Starts the task of a queue.
@@ -121,6 +123,7 @@ pub(crate) fn start(
         uncommitted: None,
         started: is_new,
         stopped: false,
+        idle: Idle::default(),
         shared,
     };
     task.feed_all(bindings, !is_new);
@@ -180,6 +183,7 @@ impl Task {
         let now = self.shared.clock.now_ms();
         self.machine.tick(now);
         self.end_kept(now);
+        self.watch_idleness(now);
         if self.shared.committer.is_stopped() {
             self.fail(&Error::writes_stopped());
         }
@@ -207,7 +211,7 @@ impl Task {
 
     fn next_wake(&self) -> Duration {
         let now = self.shared.clock.now_ms();
-        let due = self.machine.next_timer().into_iter().chain(self.consumers.next_end()).min();
+        let due = self.machine.next_timer().into_iter().chain(self.consumers.next_end()).chain(self.idle.next()).min();
         let machine = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
         let instant = Instant::now();
         // Those whose time is over are answered after a commit, which wakes the task by itself.

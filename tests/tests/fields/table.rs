@@ -250,7 +250,7 @@ pub const FIELDS: &[Row] = &[
     Shown("Queue.rate_limit", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
     Shown("RateLimit.messages_per_second", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
     Shown("RateLimit.burst", "rate_limit::a_queue_delivers_a_burst_and_then_no_faster_than_its_rate"),
-    Refused("Queue.idle_expiry", QUEUE, r#"{"queue": {"name": "x", "idle_expiry": "500s"}}"#, "queue.idle_expiry"),
+    Shown("Queue.idle_expiry", "idle_expiry::a_queue_that_nobody_uses_is_deleted"),
     Output("Queue.paused"),
     Output("Queue.bindings"),
     Output("Queue.uid"),

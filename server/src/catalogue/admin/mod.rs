@@ -54,6 +54,8 @@ pub enum Command {
     DeleteSnapshot(pb::DeleteSnapshotRequest, Reply<bool>),
     /// Remove the snapshots whose time is over.
     ExpireSnapshots,
+    /// Delete this queue, which has not been used for its `idle_expiry`, unless it is now.
+    DeleteIdle(u64),
     /// Forget ended bindings that their queues have passed.
     Reap(Vec<u64>),
 }
@@ -185,6 +187,7 @@ impl Task {
                 self.answer(reply, answer);
             }
             Command::ExpireSnapshots => self.expire_snapshots().await,
+            Command::DeleteIdle(id) => self.delete_idle(id).await,
             Command::Reap(ids) => self.reap(ids).await,
         }
     }

@@ -72,6 +72,7 @@ impl Task {
             ("message_ttl", given.message_ttl.is_some() && settings.message_ttl != there.message_ttl),
             ("retry", given.retry.is_some() && settings.retry != there.retry),
             ("rate_limit", given.rate_limit.is_some() && settings.rate_limit != there.rate_limit),
+            ("idle_expiry", given.idle_expiry.is_some() && settings.idle_expiry != there.idle_expiry),
             ("exactly_once", given.exactly_once && !there.exactly_once),
             ("limits", given.limits.is_some() && settings.limits != there.limits),
             ("dead_letter", given.dead_letter.is_some() && settings.dead_letter != there.dead_letter),
@@ -104,6 +105,15 @@ impl Task {
             self.route_log(log);
         }
         Ok(Some(waiting))
+    }
+
+    pub(super) async fn delete_idle(&mut self, id: u64) {
+        let Some(queue) = self.catalogue.queues_by_id.get(&id).cloned() else { return };
+        let name = queue.record.settings.name.clone();
+        match self.delete_queue(pb::DeleteQueueRequest { name: name.clone(), ..Default::default() }).await {
+            Ok(_) => tracing::info!(queue = %name, "deleted: it was idle for its idle_expiry"),
+            Err(error) => tracing::debug!(queue = %name, %error, "not deleted though it was idle"),
+        }
     }
 
     /// Messages that go with the queue: none comes to it any more between this and the commit that ends it. Fails, with
