@@ -102,8 +102,8 @@ async fn fields_of_later_versions_are_refused_not_ignored() {
     let late = Message { priority: 1, ..message("", "x") };
     let error = client.publish(Destination::Topic("t".into()), vec![late]).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");
-    let filtered = ferrymq_client::v1::SubscribeRequest { filter: "a = 'b'".into(), ..queue("q") };
-    assert_field(&client.subscribe(filtered).await.unwrap_err(), ErrorReason::FieldNotSupported);
+    let fair = Queue { name: "fair".into(), fairness_attribute: "tenant".into(), ..Queue::default() };
+    assert_field(&client.create_queue(fair, vec![]).await.unwrap_err(), ErrorReason::FieldNotSupported);
     assert_serves(&client).await;
 }
 

@@ -418,6 +418,7 @@ impl World {
         }
         self.held.clear();
         self.consumers.clear();
+        self.kept.clear();
         self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
         (self.offered, self.again) = (0, None);
         self.streak = order::Streak::default();
