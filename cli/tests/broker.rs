@@ -152,6 +152,26 @@ fn a_confirm_that_failed_is_told_while_stdin_is_still_open() {
 }
 
 #[test]
+fn who_consumes_is_shown_and_can_be_cut_off() {
+    let broker = with_orders();
+    let mut command = broker.command("subscribe --queue billing");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It has its first message: it is there.
+    let mut first = [0; 4];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let consumers = broker.ok("consumer list --queue billing --json");
+    let consumer: serde_json::Value = serde_json::from_str(consumers.trim()).unwrap();
+    let id = consumer["connection_id"].as_str().unwrap();
+    assert!(broker.ok("consumer list").contains(id) && broker.ok("connection list").contains(id));
+    broker.ok(&format!("connection close {id} --reason enough"));
+    assert!(!child.wait().unwrap().success(), "its stream ended");
+    assert_eq!(broker.ok("consumer list --queue billing --json"), "");
+    broker.fails(&format!("connection close {id}"), 3);
+    let stats = broker.ok("stats --queue billing --watch --every 100ms --count 2 --json");
+    assert_eq!(stats.lines().filter(|line| line.contains("\"billing\"")).count(), 2);
+}
+
+#[test]
 fn a_queue_is_moved_and_a_topic_is_read_from_anywhere() {
     let broker = with_orders();
     broker.ok("publish orders three --key eu.de");

@@ -115,4 +115,13 @@ pub struct StatsArgs {
     /// A queue. May be given often.
     #[arg(long = "queue")]
     pub queues: Vec<String>,
+    /// Print them again and again, until Ctrl-C.
+    #[arg(long)]
+    pub watch: bool,
+    /// How often, e.g. 500ms. Default: 1s.
+    #[arg(long, requires = "watch", value_parser = values::duration)]
+    pub every: Option<Duration>,
+    /// Stop after so many times.
+    #[arg(long, requires = "watch", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod broker;
+mod connected;
 mod messages;
 mod resources;
 mod snapshots;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use broker::{BenchArgs, ServeArgs};
+pub use connected::{ConnectionCommand, ConsumerCommand};
 pub use messages::{PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, QueueOrdering, TopicCommand};
 pub use snapshots::SnapshotCommand;
@@ -84,6 +86,24 @@ pub enum Command {
   ferrymq snapshot delete before-upgrade"
     )]
     Snapshot(SnapshotCommand),
+    /// Show who consumes.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq consumer list
+  ferrymq consumer list --queue billing
+  ferrymq consumer list --json"
+    )]
+    Consumer(ConsumerCommand),
+    /// Show who is connected, and end connections.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq connection list
+  ferrymq connection close ID
+  ferrymq connection close ID --reason 'upgrade of the host'"
+    )]
+    Connection(ConnectionCommand),
     /// Publish to a topic: an argument, a file, or each line of stdin.
     #[command(after_help = "Examples:
   ferrymq publish orders 'hello' --key eu.de --attribute source=shop
@@ -121,7 +141,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   ferrymq stats
   ferrymq stats --queue jobs --queue jobs.dlq
-  ferrymq stats --topic orders --json")]
+  ferrymq stats --queue jobs --watch --every 5s")]
     Stats(StatsArgs),
     /// Whether the broker is up and takes calls.
     #[command(after_help = "Examples:

@@ -1,7 +1,8 @@
 //! `ferrymq peek`, `purge`, `stats` and `status`.
 
 use ferrymq_client::v1::{
-    PeekRequest, PeekedMessage, PurgeRequest, QueueStats, TopicStats, peek_request, purge_request,
+    GetStatsResponse, PeekRequest, PeekedMessage, PurgeRequest, QueueStats, TopicStats, WatchStatsResponse,
+    peek_request, purge_request,
 };
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -60,10 +61,34 @@ pub async fn purge(args: PurgeArgs, context: &Context) -> Result<(), Failure> {
 
 /// Numbers.
 pub async fn stats(args: StatsArgs, context: &Context) -> Result<(), Failure> {
+    if args.watch {
+        return watch_stats(args, context).await;
+    }
     let response = context.client.stats(args.topics, args.queues).await?;
     if context.json {
         return Ok(output::value(&json::of("GetStatsResponse", &response), true)?);
     }
+    print_stats(&response)
+}
+
+async fn watch_stats(args: StatsArgs, context: &Context) -> Result<(), Failure> {
+    let mut responses = context.client.watch_stats(args.topics, args.queues, args.every).await?;
+    let mut left = args.count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let Some(response) = responses.message().await.map_err(ferrymq_client::Error::from)? else { break };
+        left -= 1;
+        if context.json {
+            output::value(&json::of("WatchStatsResponse", &response), true)?;
+            continue;
+        }
+        let WatchStatsResponse { time, broker, topics, queues } = response;
+        output::note(&format!("--- {}", time.map(|time| time.to_string()).unwrap_or_default()));
+        print_stats(&GetStatsResponse { time, broker, topics, queues })?;
+    }
+    Ok(())
+}
+
+fn print_stats(response: &GetStatsResponse) -> Result<(), Failure> {
     let broker = response.broker.unwrap_or_default();
     output::value(&json::of("BrokerStats", &broker), false)?;
     let mut topics: Vec<_> = response.topics.iter().map(|(name, stats)| topic_row(name, stats)).collect();

@@ -2,6 +2,7 @@
 
 mod binding;
 mod check;
+mod connected;
 mod inspect;
 mod publish;
 mod queue;
@@ -56,6 +57,8 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Queue(command) => queue::run(command, context).await,
         Command::Binding(command) => binding::run(command, context).await,
         Command::Snapshot(command) => snapshot::run(command, context).await,
+        Command::Consumer(command) => connected::consumer(command, context).await,
+        Command::Connection(command) => connected::connection(command, context).await,
         Command::Publish(args) => {
             let destination = Destination::Topic(args.destination.clone());
             publish::run(args, destination, context).await

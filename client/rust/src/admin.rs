@@ -12,7 +12,7 @@ use ferrymq_proto::v1::{
 use crate::{Client, Error};
 
 /// The most that the broker puts on one page.
-const PAGE_SIZE: i32 = 1000;
+pub(crate) const PAGE_SIZE: i32 = 1000;
 
 impl Client {
     /// Makes a topic; `created` is false if it had been there, the same.

@@ -30,6 +30,7 @@ mod client;
 mod consumer;
 mod error;
 mod messaging;
+mod operations;
 mod publisher;
 mod subscriber;
 
