@@ -28,7 +28,7 @@ pub struct Depth {
     bytes: AtomicI64,
     /// False while what was there before is being counted.
     is_counted: AtomicBool,
-    /// How often it was counted anew.
+    /// The number of the counting that goes on.
     era: AtomicU64,
     /// The queue's task: told when there is too much.
     over: Arc<Notify>,
@@ -52,7 +52,7 @@ pub enum Settled {
     Less {
         /// Of the queue.
         depth: Arc<Depth>,
-        /// [`Depth::era`] when these were settled.
+        /// The counting during which these were settled.
         era: u64,
         /// Messages.
         messages: u64,
@@ -60,7 +60,12 @@ pub enum Settled {
         bytes: u64,
     },
     /// From here on all is counted anew.
-    Anew(Arc<Depth>),
+    Anew {
+        /// Of the queue.
+        depth: Arc<Depth>,
+        /// The number of the counting that begins.
+        era: u64,
+    },
 }
 
 /// What becomes of a batch at the limits of one queue.
@@ -99,14 +104,9 @@ impl Depth {
         is_counted.then(|| (self.messages.load(Ordering::Acquire), self.bytes.load(Ordering::Acquire)))
     }
 
-    /// Changes whenever all is counted anew.
-    pub fn era(&self) -> u64 {
-        self.era.load(Ordering::Acquire)
-    }
-
     /// What was there when counting began, beside what has come and gone since.
     pub fn counted(&self, era: u64, messages: u64, bytes: u64) {
-        if era == self.era() {
+        if self.is_of(era) {
             self.add(messages, bytes);
             self.is_counted.store(true, Ordering::Release);
             self.tell_if_over();
@@ -126,6 +126,10 @@ impl Depth {
         Error::new(ErrorReason::QueueFull, format!("queue `{}` is full", self.queue))
             .meta("queue", &self.queue)
             .retry_after(RETRY_AFTER)
+    }
+
+    fn is_of(&self, era: u64) -> bool {
+        self.era.load(Ordering::Acquire) == era
     }
 
     fn add(&self, messages: u64, bytes: u64) {
@@ -176,14 +180,14 @@ impl Settled {
     /// A settlement has been sealed into a group.
     pub fn apply(&self) {
         match self {
-            Self::Less { depth, era, messages, bytes } if *era == depth.era() => {
+            Self::Less { depth, era, messages, bytes } if depth.is_of(*era) => {
                 depth.messages.fetch_sub(*messages as i64, Ordering::AcqRel);
                 depth.bytes.fetch_sub(*bytes as i64, Ordering::AcqRel);
             }
             Self::Less { .. } => {}
-            Self::Anew(depth) => {
+            Self::Anew { depth, era } => {
                 depth.is_counted.store(false, Ordering::Release);
-                depth.era.fetch_add(1, Ordering::AcqRel);
+                depth.era.store(*era, Ordering::Release);
                 depth.messages.store(0, Ordering::Release);
                 depth.bytes.store(0, Ordering::Release);
             }

@@ -188,6 +188,37 @@ async fn the_count_is_exact_after_kills_settlements_and_changes_of_bindings() {
     is_full(&client, to_topic(), vec![message("b", "z")]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_count_is_exact_though_messages_come_and_go_while_it_is_made() {
+    const MESSAGES: u32 = 600;
+    let broker = Broker::start();
+    let (client, other) = (broker.client().await, broker.client().await);
+    create_topic(&client, "t").await;
+    create_queue(&client, limited(1_000, 0, Overflow::Reject), &[]).await;
+    client.publish(to_queue(), numbered(0..MESSAGES)).await.unwrap();
+    let held = pull_some(&client, "q").await;
+    assert_eq!(held.len(), MESSAGES as usize);
+    let acks = async {
+        for pair in held.chunks(2).take(250) {
+            acked(&client, pair).await;
+            client.publish(to_queue(), numbered(0..1)).await.unwrap();
+        }
+    };
+    let recounts = async {
+        for _ in 0..40 {
+            // Every change of its bindings has the queue counted anew.
+            let made = other.create_binding(binding("t", "q", "never")).await.unwrap().binding.unwrap();
+            other.delete_binding(made.name).await.unwrap();
+        }
+    };
+    tokio::join!(acks, recounts);
+    let stats = client.get_queue("q").await.unwrap().stats.unwrap();
+    assert_eq!((stats.unsettled, stats.ready), (100, 250));
+    is_full(&client, to_queue(), numbered(0..651)).await;
+    client.publish(to_queue(), numbered(0..650)).await.unwrap();
+    is_full(&client, to_queue(), numbered(0..1)).await;
+}
+
 #[tokio::test]
 async fn a_purge_makes_room_for_all_that_is_not_held() {
     let broker = Broker::ephemeral();

@@ -20,6 +20,8 @@ use crate::error::Error;
 /// What a task keeps of its queue's limits.
 pub(super) struct Limited {
     depth: Arc<Depth>,
+    /// The number of the newest counting. What is settled from its begin on is taken off it, also before its commit is sealed.
+    era: u64,
     /// What outboxes take off that are not durable yet.
     leaving: BTreeMap<Ticket, Freed>,
 }
@@ -33,7 +35,7 @@ struct Part {
 
 impl Limited {
     pub(super) fn new(depth: Arc<Depth>) -> Self {
-        Self { depth, leaving: BTreeMap::new() }
+        Self { depth, era: 0, leaving: BTreeMap::new() }
     }
 
     pub(super) fn durable(&mut self, ticket: Ticket) {
@@ -45,20 +47,25 @@ impl Task {
     /// Counts anew what is there: at the start, and when the queue's progress or bindings were changed. What is published
     /// behind this must be routed by what the queue then follows.
     pub(super) async fn recount(&mut self) {
-        let Some(depth) = self.limited.as_ref().map(|limited| limited.depth.clone()) else { return };
+        if self.limited.is_none() {
+            return;
+        }
         self.commit().await;
+        let Some(limited) = &mut self.limited else { return };
+        limited.era += 1;
+        let (depth, era) = (limited.depth.clone(), limited.era);
         self.machine.forget_unread();
         let parts = self.parts();
         let logs: Vec<LogId> = parts.iter().map(|part| part.log).collect();
         let (tell, told) = oneshot::channel();
-        tokio::spawn(count(self.shared.store.clone(), parts, depth.clone(), told));
-        let sealed = depth.clone();
+        tokio::spawn(count(self.shared.store.clone(), parts, (depth.clone(), era), told));
         let at_ends: AtEnds = Box::new(move |end_of| {
             let ends = logs.into_iter().map(|log| (log, end_of(log))).collect();
-            let _ = tell.send((ends, sealed.era()));
+            let _ = tell.send(ends);
             Vec::new()
         });
-        let change = Change { settled: Some(Settled::Anew(depth)), at_ends: Some(at_ends), ..Change::default() };
+        let change =
+            Change { settled: Some(Settled::Anew { depth, era }), at_ends: Some(at_ends), ..Change::default() };
         // Its commit holds nothing: where it stands among the others is what counts.
         let _ = self.shared.committer.settle(change).await;
     }
@@ -76,7 +83,7 @@ impl Task {
         let limited = self.limited.as_mut()?;
         limited.leaving.insert(outbox.ticket, outbox.freed);
         let Freed { messages, bytes } = outbox.freed;
-        Some(Settled::Less { depth: limited.depth.clone(), era: limited.depth.era(), messages, bytes })
+        Some(Settled::Less { depth: limited.depth.clone(), era: limited.era, messages, bytes })
     }
 
     /// What waits, exactly: if all that was settled is durable.
@@ -105,11 +112,11 @@ impl Task {
 async fn count(
     store: Store,
     parts: Vec<Part>,
-    depth: Arc<Depth>,
-    told: oneshot::Receiver<(BTreeMap<LogId, Offset>, u64)>,
+    (depth, era): (Arc<Depth>, u64),
+    told: oneshot::Receiver<BTreeMap<LogId, Offset>>,
 ) {
     // Without an answer the commit failed, and nothing goes on.
-    let Ok((ends, era)) = told.await else { return };
+    let Ok(ends) = told.await else { return };
     let mut freed = Freed::default();
     for part in parts {
         let end = ends.get(&part.log).copied().unwrap_or(0);
