@@ -1,5 +1,6 @@
 //! Tasks of the FerryMQ repository, run as `cargo xtask <task>`.
 
+mod compare;
 mod demo;
 mod dependencies;
 mod planted;
@@ -40,6 +41,18 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Measures two builds of `ferrymq` in turn, and prints for each scenario the median of new over old. Builds nothing.
+    Compare(compare::Compare),
+    /// Builds a release and measures the most memory that a broker takes where there is very much of something. Takes some
+    /// minutes.
+    Memory {
+        /// Only the scenarios whose name contains this.
+        #[arg(default_value = "")]
+        only: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Plants bugs in the broker, one after the other, and shows that the tests find each. Takes some minutes.
     Planted {
         /// Only bugs whose name contains this.
@@ -73,6 +86,8 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Test => run("cargo", &["test", "--workspace"], &[]),
         Task::Dependencies => dependencies::check(),
         Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
+        Task::Compare(compare) => compare.run(),
+        Task::Memory { only, json } => memory(&only, json),
         Task::Planted { only } => planted::run(&only),
         Task::Demo(demo) => demo.run(),
         Task::Torture { cycles } => {
@@ -80,6 +95,15 @@ fn perform(task: Task) -> Result<(), Failure> {
             run("cargo", &arguments, &[("TORTURE_CYCLES", cycles.to_string())])
         }
     }
+}
+
+fn memory(only: &str, json: bool) -> Result<(), Failure> {
+    run("cargo", &["build", "--release", "--quiet", "-p", "ferrymq-cli"], &[])?;
+    let mut arguments = vec!["bench", "--dir", "target", "--memory", "--only", only];
+    if json {
+        arguments.push("--json");
+    }
+    run("target/release/ferrymq", &arguments, &[])
 }
 
 fn bench(seconds: u32, backlog: &str, json: bool) -> Result<(), Failure> {

@@ -46,16 +46,20 @@ pub struct ServeArgs {
 /// `ferrymq bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// How long in all; with --only, as long as the whole would take divided by its measurements, for each.
+    /// How long in all, about: each measurement takes a thirtieth of it, also with --only.
     #[arg(long, default_value_t = 10.0)]
     pub seconds: f64,
     /// Measure memory, disk and restart with a large backlog instead. Takes some minutes.
     #[arg(long, conflicts_with_all = ["only", "payload", "seconds"])]
     pub space: bool,
+    /// Measure the most memory that a broker takes instead, where there is very much of something: queues, messages, unsettled
+    /// ones, nacked ones, keys, broadcasts. Takes some minutes and up to 3 GiB of disk.
+    #[arg(long, conflicts_with_all = ["space", "payload", "seconds"])]
+    pub memory: bool,
     /// How large a backlog --space makes, such as 5GiB.
     #[arg(long, default_value = "5GiB", value_parser = crate::values::bytes, requires = "space")]
     pub backlog: u64,
-    /// Measure only the scenarios whose name contains this, such as `stream` or `through`.
+    /// Measure only the scenarios whose name contains this, such as `stream` or `through`; with --memory `nacked` or `keys`.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
     /// Measure only payloads of so many bytes, instead of 100 and 1024.

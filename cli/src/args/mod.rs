@@ -173,7 +173,8 @@ pub enum Command {
   ferrymq bench --url http://127.0.0.1:7171
   ferrymq bench --seconds 60 --json
   ferrymq bench --dir /mnt/fast
-  ferrymq bench --space --backlog 1GiB")]
+  ferrymq bench --space --backlog 1GiB
+  ferrymq bench --memory --only nacked")]
     Bench(BenchArgs),
     /// The server that `bench` compares with.
     #[command(hide = true)]

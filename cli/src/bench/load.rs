@@ -35,6 +35,8 @@ pub struct Target {
     pub client: Client,
     pub topic: String,
     pub payload_bytes: usize,
+    /// How many ordering keys the messages have in turn; 0: none.
+    pub keys: u64,
     /// How many queues each message must reach.
     pub queues: i32,
     pub duration: Duration,
@@ -64,7 +66,7 @@ async fn one_caller(target: Target, start: Instant) -> Result<Outcome, Failure> 
     while start.elapsed() < target.duration {
         let sent = Instant::now();
         let destination = Destination::Topic(target.topic.clone());
-        let response = target.client.publish(destination, vec![target.message(start)]).await?;
+        let response = target.client.publish(destination, vec![target.message(start, 0)]).await?;
         check(&response, 1, target.queues)?;
         outcome.record(sent.elapsed(), 1);
     }
@@ -95,7 +97,7 @@ async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<O
             }
             continue;
         }
-        let batch = (0..due).map(|_| target.message(start)).collect();
+        let batch = (sent..sent + due).map(|n| target.message(start, n as u64)).collect();
         let at = Instant::now();
         let confirm = publisher.publish(batch).await?;
         sent += due;
@@ -252,12 +254,13 @@ fn age(message: Option<&Message>, start: Instant) -> Duration {
 }
 
 impl Target {
-    fn message(&self, start: Instant) -> Message {
+    fn message(&self, start: Instant, n: u64) -> Message {
         let mut payload = vec![b'x'; self.payload_bytes];
         if let Some(stamp) = payload.first_chunk_mut::<8>() {
             *stamp = (start.elapsed().as_nanos() as u64).to_le_bytes();
         }
-        Message { payload: payload.into(), ..Message::default() }
+        let ordering_key = if self.keys == 0 { String::new() } else { format!("k{}", n % self.keys) };
+        Message { payload: payload.into(), ordering_key, ..Message::default() }
     }
 }
 
@@ -273,13 +276,13 @@ impl Outcome {
         self.messages += messages;
     }
 
-    fn merge(&mut self, other: Self) {
+    pub fn merge(&mut self, other: Self) {
         self.messages += other.messages;
         // Both grow as needed, so that adding cannot fail.
         self.latency += other.latency;
     }
 
-    fn ended(mut self, start: Instant) -> Result<Self, Failure> {
+    pub fn ended(mut self, start: Instant) -> Result<Self, Failure> {
         self.seconds = start.elapsed().as_secs_f64();
         Ok(self)
     }

@@ -1,6 +1,9 @@
 //! `ferrymq bench`: a broker, the disk alone and gRPC alone, measured in one run by one load generator.
 
+mod filling;
+mod keyed;
 mod load;
+mod memory;
 pub mod noop;
 mod process;
 mod raw;
@@ -10,7 +13,7 @@ mod space;
 use std::time::Duration;
 
 use ferrymq_client::Client;
-use ferrymq_client::v1::{BrokerStats, Queue, Topic};
+use ferrymq_client::v1::{BrokerStats, Ordering, Queue, Topic};
 
 use self::load::{Outcome, Target};
 use self::process::Server;
@@ -25,13 +28,17 @@ const CALLERS: usize = 64;
 const CONNECTIONS: usize = 4;
 /// A rate that leaves the machine mostly idle, in messages each second.
 const STEADY: f64 = 10_000.0;
-/// Two of the disk; for each payload five of the no-op server and nine of the broker.
+/// Two of the disk; for each payload five of the no-op server and nine of the broker. Those with keys came later and are
+/// left out, so that a run compares with one of an earlier build.
 const MEASUREMENTS: usize = 2 + PAYLOADS.len() * (5 + 9);
 
 /// Measures the broker at `url`, or one of its own.
 pub async fn run(args: BenchArgs, url: Option<&str>, as_json: bool) -> Result<(), Failure> {
     if args.space {
         return space::run(&args, as_json).await;
+    }
+    if args.memory {
+        return memory::run(&args, as_json).await;
     }
     let slice = args.seconds / MEASUREMENTS as f64;
     let slice = Duration::try_from_secs_f64(slice).map_err(|_| Failure::usage("--seconds must not be negative"))?;
@@ -106,6 +113,8 @@ impl Bench {
         let steady = load::end_to_end(&target, Some(STEADY));
         self.measure("through, 10k/s", &target, report, steady).await?;
         self.unmade(&target).await?;
+        self.through_keyed(payload_bytes, report).await?;
+        self.drains(payload_bytes, report).await?;
 
         let target = self.made("fan", payload_bytes, FAN_OUT).await?;
         self.measure("fan-out 10, through", &target, report, load::end_to_end(&target, None)).await?;
@@ -153,16 +162,27 @@ impl Bench {
     }
 
     fn target(&self, topic: String, payload_bytes: usize, queues: i32) -> Target {
-        Target { client: self.client.clone(), topic, payload_bytes, queues, duration: self.slice }
+        Target { client: self.client.clone(), topic, payload_bytes, keys: 0, queues, duration: self.slice }
     }
 
     /// A topic with queues bound to it.
     async fn made(&self, scenario: &str, payload_bytes: usize, queues: i32) -> Result<Target, Failure> {
+        self.made_with(scenario, payload_bytes, queues, Ordering::None).await
+    }
+
+    async fn made_with(
+        &self,
+        scenario: &str,
+        payload_bytes: usize,
+        queues: i32,
+        ordering: Ordering,
+    ) -> Result<Target, Failure> {
         let topic = format!("bench-{scenario}-{}-{queues}-{payload_bytes}", self.run);
         self.client.create_topic(Topic { name: topic.clone(), ..Topic::default() }).await?;
         for number in 0..queues {
             let binding = ferrymq_client::v1::Binding { topic: topic.clone(), ..Default::default() };
-            let queue = Queue { name: format!("{topic}.{number}"), ..Queue::default() };
+            let name = format!("{topic}.{number}");
+            let queue = Queue { name, ordering: ordering.into(), ..Queue::default() };
             self.client.create_queue(queue, vec![binding]).await?;
         }
         Ok(self.target(topic, payload_bytes, queues))

@@ -130,7 +130,9 @@ impl Report {
             ratios.extend(named("unary, 64 / no-op", self.of_noop("unary, 64", bytes)));
             ratios.extend(named("unary, 1: p50 / (no-op + one append)", self.one_caller(bytes)));
             ratios.extend(named("through, full / no-op", self.through(bytes)));
-            ratios.extend(named("fan-out 100 / one queue", self.fan_out(bytes)));
+            ratios.extend(named("through, keyed / through, full", self.of("through, keyed", "through, full", bytes)));
+            ratios.extend(named("drain, one stuck key / drain", self.of("drain, one stuck key", "drain", bytes)));
+            ratios.extend(named("fan-out 100 / one queue", self.of("fan-out 100", "stream", bytes)));
         }
         ratios
     }
@@ -160,8 +162,9 @@ impl Report {
         Some(self.rate("broker", "through, full", bytes)? * seconds)
     }
 
-    fn fan_out(&self, bytes: usize) -> Option<f64> {
-        Some(self.rate("broker", "fan-out 100", bytes)? / self.rate("broker", "stream", bytes)?)
+    /// One of the broker's rates over another one.
+    fn of(&self, scenario: &str, other: &str, bytes: usize) -> Option<f64> {
+        Some(self.rate("broker", scenario, bytes)? / self.rate("broker", other, bytes)?)
     }
 
     fn rate(&self, server: &str, scenario: &str, bytes: usize) -> Option<f64> {

@@ -3,21 +3,18 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use ferrymq_client::v1::{Message, Queue};
-use ferrymq_client::{Client, Destination, Publisher};
+use ferrymq_client::v1::{Delivery, Queue};
+use ferrymq_client::{Client, Destination};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
-use super::load::{self, BATCH_MESSAGES};
+use super::filling::{self, Messages};
 use super::process::Server;
 use crate::args::BenchArgs;
 use crate::failure::Failure;
 use crate::output;
 
 const PAYLOAD_BYTES: u64 = 1 << 10;
-const CONFIRMS_MAX: usize = 256;
-const ACKS_IN_FLIGHT_MAX: usize = 16;
+const PREFETCH: i32 = 10_000;
 /// What stays in a queue while much else goes through another.
 const LIVE_BYTES: u64 = 64 << 20;
 /// How often that much goes through.
@@ -105,38 +102,10 @@ async fn make(client: &Client, queue: &str) -> Result<(), Failure> {
 
 /// Publishes so many bytes, in messages of [`PAYLOAD_BYTES`]; how many messages.
 async fn fill(client: &Client, queue: &str, bytes: u64) -> Result<u64, Failure> {
-    let publisher = client.publisher(Destination::Queue(queue.to_owned()));
-    let (confirms, mut waiting) = mpsc::channel::<ferrymq_client::Confirm>(CONFIRMS_MAX);
-    let checking = async move {
-        while let Some(confirm) = waiting.recv().await {
-            confirm.await?;
-        }
-        Ok::<(), Failure>(())
-    };
-    let messages = bytes / PAYLOAD_BYTES;
-    let (sent, checked) = tokio::join!(send(&publisher, messages, confirms), checking);
-    sent.and(checked)?;
-    publisher.finish().await?;
-    Ok(messages)
-}
-
-async fn send(
-    publisher: &Publisher,
-    messages: u64,
-    confirms: mpsc::Sender<ferrymq_client::Confirm>,
-) -> Result<(), Failure> {
-    let payload = Bytes::from(vec![b'x'; PAYLOAD_BYTES as usize]);
-    let message = Message { payload, ..Message::default() };
-    let mut left = messages;
-    while left > 0 {
-        let count = left.min(BATCH_MESSAGES as u64);
-        let confirm = publisher.publish(vec![message.clone(); count as usize]).await?;
-        if confirms.send(confirm).await.is_err() {
-            return Err(Failure::other("a confirm failed"));
-        }
-        left -= count;
-    }
-    Ok(())
+    let messages = Messages::plain(bytes / PAYLOAD_BYTES, PAYLOAD_BYTES as usize);
+    let count = messages.count;
+    filling::fill(client, Destination::Queue(queue.to_owned()), messages).await?;
+    Ok(count)
 }
 
 struct Drained {
@@ -148,27 +117,14 @@ struct Drained {
 
 /// Takes and acks so many messages.
 async fn drain(client: &Client, queue: &str, messages: u64, start: Instant) -> Result<Drained, Failure> {
-    let mut request = ferrymq_client::queue(queue);
-    request.prefetch = 10_000;
-    let mut subscriber = client.subscribe(request).await?;
-    let mut acks = tokio::task::JoinSet::new();
-    let (mut taken, mut first) = (0, None);
-    while taken < messages {
-        let batch = subscriber.next_batch().await?;
-        let batch = batch.ok_or_else(|| Failure::other("the broker ended the subscription"))?;
-        first.get_or_insert(start.elapsed().as_secs_f64());
-        taken += batch.len() as u64;
-        let ids = batch.into_iter().map(|delivery| delivery.ack_id).collect();
-        if acks.len() >= ACKS_IN_FLIGHT_MAX {
-            load::settled(acks.join_next().await)?;
-        }
-        let client = client.clone();
-        acks.spawn(async move { client.ack(ids).await });
-    }
-    while let Some(done) = acks.join_next().await {
-        load::settled(Some(done))?;
-    }
-    Ok(Drained { first: first.unwrap_or_default(), seconds: start.elapsed().as_secs_f64() })
+    let mut subscriber = filling::open(client, queue, PREFETCH, 0).await?;
+    let first = std::cell::OnceCell::new();
+    let seen = |_: &Delivery| {
+        first.get_or_init(|| start.elapsed().as_secs_f64());
+        true
+    };
+    filling::drain(client, &mut subscriber, messages, seen).await?;
+    Ok(Drained { first: first.get().copied().unwrap_or_default(), seconds: start.elapsed().as_secs_f64() })
 }
 
 fn peak(server: &Server) -> f64 {
