@@ -171,10 +171,13 @@ fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// The path of the `ferrymq` binary, built once for each test program, in the profile of that program.
+/// The path of the `ferrymq` binary: what FERRYMQ_BIN names, else built once for each test program, in the profile of that program.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("FERRYMQ_BIN") {
+            return binary.into();
+        }
         let own = std::env::current_exe().expect("a test knows its own path");
         let own = own.parent().expect("a program is in a directory");
         // A test is in target/PROFILE/deps, a task of the repository in target/PROFILE.

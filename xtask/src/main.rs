@@ -3,6 +3,7 @@
 mod compare;
 mod demo;
 mod dependencies;
+mod generate;
 mod planted;
 mod run;
 
@@ -53,6 +54,14 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Makes every language's stubs from proto/ with buf and local plugins, below client/. Needs npm and the languages' toolchains.
+    Generate {
+        /// Fail if what is committed differs from what is made.
+        #[arg(long)]
+        check: bool,
+        /// Only these languages, by their directory below client/.
+        languages: Vec<String>,
+    },
     /// Plants bugs in the broker, one after the other, and shows that the tests find each. Takes some minutes.
     Planted {
         /// Only bugs whose name contains this.
@@ -88,6 +97,7 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
         Task::Compare(compare) => compare.run(),
         Task::Memory { only, json } => memory(&only, json),
+        Task::Generate { check, languages } => generate::run(check, &languages),
         Task::Planted { only } => planted::run(&only),
         Task::Demo(demo) => demo.run(),
         Task::Torture { cycles } => {
