@@ -130,7 +130,12 @@ fn spawn(home: &Path, arguments: &[String], variables: &[(String, String)]) -> C
     // The port of an earlier start must not be taken for this one's.
     let _ = fs::remove_file(&port_file);
     let stderr = fs::File::create(home.join("stderr")).expect("a file in the temporary directory");
-    Command::new(binary())
+    let mut command = Command::new(binary());
+    // What is set around the test is not for this broker.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FERRYMQ_")) {
+        command.env_remove(name);
+    }
+    command
         .arg("serve")
         .args(arguments)
         .envs(variables.iter().cloned())
@@ -171,11 +176,11 @@ fn poll<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     }
 }
 
-/// The path of the `ferrymq` binary: what FERRYMQ_BIN names, else built once for each test program, in the profile of that program.
+/// The path of the `ferrymq` binary: what TEST_BROKER names, else built once for each test program, in the profile of that program.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        if let Some(binary) = std::env::var_os("FERRYMQ_BIN") {
+        if let Some(binary) = std::env::var_os("TEST_BROKER") {
             return binary.into();
         }
         let own = std::env::current_exe().expect("a test knows its own path");

@@ -95,7 +95,7 @@ impl Language {
 
     fn run(&self, verb: &str, arguments: &[&str]) -> Output {
         let mut command = self.script("run");
-        command.arg(verb).args(arguments).env("FERRYMQ_STAGE", env!("CARGO_BIN_EXE_stage"));
+        command.arg(verb).args(arguments).env("TEST_STAGE", env!("CARGO_BIN_EXE_stage"));
         command.output().expect("the runner runs")
     }
 
