@@ -4,7 +4,10 @@
 
 mod paused;
 
-use ferrymq_client::v1::{DeadLetterPolicy, DeadLetterReason, Message, NackMode, Queue, SettleStatus};
+use ferrymq_client::v1::{
+    Binding, DeadLetterPolicy, DeadLetterReason, Message, NackMode, PullRequest, Queue, SettleStatus, SubscribeRequest,
+    Topic, pull_request,
+};
 use ferrymq_client::{Client, Destination, queue};
 use paused::{MINUTE, SECOND, broker, next, send, wire};
 
@@ -95,5 +98,59 @@ async fn an_idle_queue_is_deleted_on_time_and_one_that_is_used_is_not() {
     tokio::time::sleep(9 * MINUTE).await;
     assert!(client.get_queue("q").await.is_ok());
     tokio::time::sleep(2 * MINUTE).await;
+    assert!(client.get_queue("q").await.is_err());
+}
+
+fn idle() -> Queue {
+    Queue { name: "q".into(), idle_expiry: wire(10 * MINUTE), ..Queue::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_binding_matches_does_not_keep_an_idle_queue() {
+    let (_server, client) = broker().await;
+    client.create_topic(Topic { name: "t".into(), ..Topic::default() }).await.unwrap();
+    let binding = Binding { topic: "t".into(), pattern: "never".into(), ..Binding::default() };
+    client.create_queue(idle(), vec![binding]).await.unwrap();
+    for _ in 0..11 * 12 {
+        let other = Message { routing_key: "other".into(), ..Message::default() };
+        client.publish(Destination::Topic("t".into()), vec![other]).await.unwrap();
+        tokio::time::sleep(5 * SECOND).await;
+    }
+    assert!(client.get_queue("q").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_waits_keeps_an_idle_queue_and_one_whose_caller_has_gone_does_not() {
+    let (_server, client) = broker().await;
+    let settings = Queue { idle_expiry: wire(MINUTE), ..idle() };
+    client.create_queue(settings, vec![]).await.unwrap();
+    let source = || Some(pull_request::Source::Queue("q".into()));
+    let request = |wait| PullRequest { source: source(), wait: wire(wait), ..PullRequest::default() };
+    client.pull(request(5 * MINUTE)).await.unwrap();
+    let live = client.pull(request(2 * MINUTE));
+    let gone =
+        tokio::time::timeout(SECOND, futures::future::join_all((0..100).map(|_| client.pull(request(5 * MINUTE)))));
+    let (live, gone) = tokio::join!(live, gone);
+    assert!(gone.is_err());
+    live.unwrap();
+    tokio::time::sleep(MINUTE - SECOND).await;
+    assert!(client.get_queue("q").await.is_ok());
+    tokio::time::sleep(3 * SECOND).await;
+    assert!(client.get_queue("q").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_that_may_come_back_keeps_an_idle_queue() {
+    let (_server, client) = broker().await;
+    let settings = Queue { idle_expiry: wire(10 * SECOND), ..idle() };
+    client.create_queue(settings, vec![]).await.unwrap();
+    let request = SubscribeRequest { resume_within: wire(40 * SECOND), ..queue("q") };
+    let stream = client.subscribe(request.clone()).await.unwrap();
+    let resume_token = stream.opened().resume_token.clone();
+    drop(stream);
+    tokio::time::sleep(35 * SECOND).await;
+    let again = client.subscribe(SubscribeRequest { resume_token, ..request }).await.unwrap();
+    drop(again);
+    tokio::time::sleep(55 * SECOND).await;
     assert!(client.get_queue("q").await.is_err());
 }

@@ -102,3 +102,57 @@ async fn a_broadcast_of_a_topic_that_is_deleted_ends_with_not_found() {
     create_topic(&client, "t").await;
     publish(&client, "t", vec![message("", "another")]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_is_let_in_or_the_queue_is_deleted_but_never_both() {
+    let broker = Broker::ephemeral();
+    let (client, other) = (broker.client().await, broker.client().await);
+    let (mut refused, mut deleted) = (0, 0);
+    for round in 0..200 {
+        create_queue(&client, named("q"), &[]).await;
+        let turns = round % 8;
+        let (consumer, gone) = tokio::join!(client.subscribe(ferrymq_client::queue("q")), async {
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            other.delete_queue("q", false).await
+        });
+        match (consumer, gone) {
+            (Ok(consumer), Err(error)) => {
+                assert_eq!(error.reason(), ErrorReason::InUse);
+                refused += 1;
+                drop(consumer);
+                client.delete_queue("q", true).await.unwrap();
+            }
+            (Err(error), Ok(_)) => {
+                assert_eq!((error.code(), error.reason()), (Code::NotFound, ErrorReason::QueueNotFound));
+                assert!(error.message().contains("`q`"), "{error}");
+                deleted += 1;
+            }
+            (consumer, gone) => panic!("round {round}: opened {:?}, deleted {gone:?}", consumer.map(|_| ())),
+        }
+    }
+    assert_eq!(refused + deleted, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_on_its_way_is_not_lost_with_its_queue() {
+    let broker = Broker::ephemeral();
+    let (client, other) = (broker.client().await, broker.client().await);
+    for round in 0..100 {
+        create_queue(&client, named("q"), &[]).await;
+        send(&client, "q", "one").await.unwrap();
+        let held = pull_some(&client, "q").await;
+        let (nacked, gone) = tokio::join!(
+            client.nack(vec![held[0].ack_id.clone()], NackMode::Reject, None, ""),
+            other.delete_queue("q", false)
+        );
+        assert!(nacked.is_ok(), "round {round}: {nacked:?}");
+        if gone.is_err() {
+            within("the queue to be empty", async { while client.delete_queue("q", false).await.is_err() {} }).await;
+        }
+        let dead = pull_some(&client, "q.dlq").await;
+        assert_eq!(dead.len(), 1, "round {round}");
+        client.ack(vec![dead[0].ack_id.clone()]).await.unwrap();
+    }
+}

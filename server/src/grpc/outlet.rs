@@ -141,6 +141,10 @@ impl<R: Response> Outlet<R> {
     pub(super) async fn run_queue(mut self, opened: pb::Opened, mut subscription: Subscription) -> Result<(), Error> {
         let _counted = Counted::new(&self.broker);
         let mut draining = self.broker.draining.clone();
+        if self.shape.at_most_once {
+            // What it holds is what has not been sent: nobody has failed with it.
+            subscription.end_by_broker();
+        }
         if self.out.send(Ok(R::opened(opened))).await.is_err() {
             return Ok(());
         }

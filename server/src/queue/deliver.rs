@@ -1,6 +1,6 @@
 //! The way out of a queue: deliveries for consumers' streams and for pulls.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
@@ -9,19 +9,11 @@ use ferrymq_core::queue::{Assignment, End};
 use ferrymq_core::{CommitNo, LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::v1;
-use tokio::time::Instant;
 
-use super::task::{Task, ms};
-use super::{Event, Reply, Take, Taken};
+use super::Event;
+use super::task::Task;
 use crate::ack_id::{self, AckId};
 use crate::error::Error;
-
-/// A pull that waits for its first message.
-pub(super) struct PullWaiting {
-    pub(super) take: Take,
-    pub(super) reply: Reply<Taken>,
-    pub(super) until: Instant,
-}
 
 /// A consumer that has not been told yet that it caught up, and what was there when it came.
 pub(super) struct CatchingUp {
@@ -67,7 +59,7 @@ impl Task {
         self.catching_up.push(CatchingUp { consumer, newest, ends });
     }
 
-    async fn deliveries(&mut self, assigned: &[Assignment]) -> Result<Vec<RawDelivery>, Error> {
+    pub(super) async fn deliveries(&mut self, assigned: &[Assignment]) -> Result<Vec<RawDelivery>, Error> {
         let mut deliveries = Vec::with_capacity(assigned.len());
         let mut ids = BytesMut::with_capacity(assigned.len() * ack_id::BYTES_MAX);
         for assignment in assigned {
@@ -108,45 +100,6 @@ impl Task {
             attempt: 0,
             dead_letter: record.dead_letter.map(dead_letter),
         })
-    }
-
-    pub(super) async fn serve_pulls(&mut self, now: u64) {
-        while let Some(pull) = self.pulls.front() {
-            if pull.reply.is_closed() {
-                self.pulls.pop_front();
-                continue;
-            }
-            let lease_ms = pull.take.lease_ms.unwrap_or(ms(self.record.settings.lease.as_ref()));
-            let mut assigned = Vec::new();
-            self.machine.pull(pull.take.messages_max, pull.take.bytes_max, lease_ms, now, &mut assigned);
-            if assigned.is_empty() {
-                return;
-            }
-            let answer = self.deliveries(&assigned).await.map(|deliveries| (deliveries, lease_ms));
-            if let Some(pull) = self.pulls.pop_front() {
-                let _ = pull.reply.send(answer);
-            }
-        }
-    }
-
-    /// Answers those that have waited long enough. Who does not want to wait still gets what is there: it may be held
-    /// back by a commit, for a moment.
-    pub(super) fn end_pulls(&mut self) {
-        let now = Instant::now();
-        let lease_ms = ms(self.record.settings.lease.as_ref());
-        if let Some(error) = &self.failed {
-            self.pulls.drain(..).for_each(|pull| drop(pull.reply.send(Err(error.clone()))));
-        }
-        let is_held_back = self.machine.can_be_pulled() && !self.in_flight.is_empty();
-        if is_held_back || self.pulls.iter().all(|pull| pull.until > now) {
-            return;
-        }
-        let (over, waiting) = std::mem::take(&mut self.pulls).into_iter().partition(|pull| pull.until <= now);
-        self.pulls = waiting;
-        let over: VecDeque<PullWaiting> = over;
-        for pull in over {
-            let _ = pull.reply.send(Ok((Vec::new(), pull.take.lease_ms.unwrap_or(lease_ms))));
-        }
     }
 
     pub(super) fn tell_caught_up(&mut self) {

@@ -14,28 +14,39 @@ pub(super) struct Idle {
     since: Option<Millis>,
     /// When the catalogue is to be asked.
     due: Option<Millis>,
+    /// It has been idle for long enough.
+    is_over: bool,
 }
 
 impl Idle {
     pub(super) fn next(&self) -> Option<Millis> {
         self.due
     }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Somebody uses the queue.
+    pub(super) fn interrupt(&mut self) {
+        *self = Self::default();
+    }
 }
 
 impl Task {
-    /// To be called before anything is handed out or answered, so that nobody comes and goes unseen. The catalogue deletes the
-    /// queue only if it is empty and without consumers once nothing can come to it any more.
+    /// To be called when what has come in was read and nothing of it was handed out yet, so that nothing comes and goes unseen.
+    /// The catalogue deletes the queue only if that still holds once nothing can come to it any more.
     pub(super) fn watch_idleness(&mut self, now: Millis) {
         let idle_ms = ms(self.record.settings.idle_expiry.as_ref());
         if idle_ms == 0 {
             return;
         }
         if self.failed.is_some() || self.is_used() {
-            self.idle = Idle::default();
-            return;
+            return self.idle.interrupt();
         }
         let since = *self.idle.since.get_or_insert(now);
         let due = *self.idle.due.get_or_insert(since.saturating_add(idle_ms));
+        self.idle.is_over |= due <= now;
         if due <= now {
             self.idle.due = Some(now.saturating_add(ASK_AGAIN_MS));
             if let Some(admin) = self.shared.admin.get() {
@@ -44,8 +55,12 @@ impl Task {
         }
     }
 
+    /// What has not been read does not count: on a busy topic there is always something that no binding matches.
     fn is_used(&self) -> bool {
-        let stats = self.stats();
-        stats.consumers > 0 || !self.pulls.is_empty() || stats.ready + stats.unsettled + stats.backing_off > 0
+        let known = self.machine.stats();
+        let has_messages = known.ready + known.unsettled + known.backing_off > 0;
+        let has_read = || self.feeds.values().any(|feed| !feed.ahead.is_empty());
+        // Consumers that are kept while their stream is broken are some.
+        known.consumers > 0 || !self.pulls.is_empty() || has_messages || has_read()
     }
 }

@@ -1,6 +1,7 @@
 //! A queue: one task that owns its state machine, and the handle that everybody else holds.
 
 mod again;
+mod closing;
 mod commit;
 mod consumers;
 mod deliver;
@@ -11,6 +12,7 @@ mod holds;
 mod idle;
 mod limits;
 mod peek;
+mod pulls;
 mod seek;
 mod task;
 
@@ -27,6 +29,7 @@ use crate::committer::Pin;
 use crate::depth::Depth;
 use crate::error::Error;
 
+pub use closing::Condition;
 pub use ferrymq_core::queue::{ConsumerLoad, End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
 pub use seek::{Target, To};
 pub(crate) use task::{Shared, start};
@@ -206,6 +209,8 @@ pub(crate) enum Message {
     Seek(seek::Seeking),
     Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
     Stats(Reply<QueueStats>),
+    Close { condition: Condition, reply: Reply<QueueStats> },
+    Reopen,
     Loads { consumers: Vec<u64>, reply: Reply<Vec<ConsumerLoad>> },
     Drain(oneshot::Sender<()>),
     Stop,
@@ -217,6 +222,7 @@ pub struct QueueHandle {
     mailbox: mpsc::Sender<Message>,
     holds: Arc<holds::Holds>,
     depth: Option<Arc<Depth>>,
+    leavers: Arc<pulls::Leavers>,
 }
 
 impl QueueHandle {
@@ -245,9 +251,12 @@ impl QueueHandle {
         self.ask(|reply| Message::Subscribe { wish, mailbox, reply }).await
     }
 
-    /// Takes messages, waiting for the first.
+    /// Takes messages, waiting for the first. A caller that goes away takes none, and nobody waits behind it.
     pub async fn pull(&self, take: Take) -> Result<Taken, Error> {
-        self.ask(|reply| Message::Pull { take, reply }).await
+        let caller = pulls::Caller::new(&self.leavers);
+        let taken = self.ask(|reply| Message::Pull { take, reply }).await;
+        caller.answered();
+        taken
     }
 
     /// Settles deliveries, and answers once that is on disk.
@@ -302,6 +311,18 @@ impl QueueHandle {
     /// Numbers.
     pub async fn stats(&self) -> Result<QueueStats, Error> {
         self.ask(Message::Stats).await
+    }
+
+    /// Before the queue is deleted, with the gates of its logs held: its numbers, if it may be deleted. Who wants to consume
+    /// then waits for [`stop`](Self::stop), or for [`reopen`](Self::reopen).
+    pub async fn close(&self, condition: Condition) -> Result<QueueStats, Error> {
+        self.ask(|reply| Message::Close { condition, reply }).await
+    }
+
+    /// It is not deleted after all.
+    pub async fn reopen(&self) {
+        // A queue that has ended lets nobody in.
+        let _ = self.mailbox.send(Message::Reopen).await;
     }
 
     /// What each of these consumers takes and holds.

@@ -17,11 +17,12 @@ use tokio::time::Instant;
 use super::again::Again;
 use super::commit::Answer;
 use super::consumers::Consumers;
-use super::deliver::{CatchingUp, PullWaiting};
+use super::deliver::CatchingUp;
 use super::feed::Feed;
 use super::holds::Holds;
 use super::idle::Idle;
 use super::limits::Limited;
+use super::pulls::{Leavers, PullWaiting};
 use super::seek::Seeking;
 use super::{Held, MAILBOX, Message, QueueHandle, Reply, Settlement};
 use crate::ack_id::AckIds;
@@ -63,6 +64,9 @@ pub(super) struct Task {
     /// Consumers that have not been told yet that they caught up.
     pub(super) catching_up: Vec<CatchingUp>,
     pub(super) pulls: VecDeque<PullWaiting>,
+    pub(super) leavers: Arc<Leavers>,
+    /// Who wants to consume while it is decided whether the queue ends; none: it is not.
+    pub(super) newcomers: Option<Vec<Message>>,
     pub(super) committing: FuturesUnordered<BoxFuture<'static, (Ticket, Result<(), Error>)>>,
     pub(super) in_flight: BTreeSet<Ticket>,
     /// Of those, the ones that write dead letters.
@@ -110,6 +114,8 @@ pub(crate) fn start(
         consumers: Consumers::default(),
         catching_up: Vec::new(),
         pulls: VecDeque::new(),
+        leavers: Arc::new(Leavers::of(notify.clone())),
+        newcomers: None,
         committing: FuturesUnordered::new(),
         in_flight: BTreeSet::new(),
         giving: BTreeSet::new(),
@@ -128,9 +134,9 @@ pub(crate) fn start(
     };
     task.feed_all(bindings, !is_new);
     task.started = true;
-    let holds = task.holds.clone();
+    let (holds, leavers) = (task.holds.clone(), task.leavers.clone());
     tokio::spawn(task.run(receiver));
-    QueueHandle { mailbox, holds, depth }
+    QueueHandle { mailbox, holds, depth, leavers }
 }
 
 pub(super) fn ms(duration: Option<&prost_types::Duration>) -> u64 {
@@ -183,20 +189,16 @@ impl Task {
         let now = self.shared.clock.now_ms();
         self.machine.tick(now);
         self.end_kept(now);
-        self.watch_idleness(now);
+        self.forget_leavers();
         if self.shared.committer.is_stopped() {
             self.fail(&Error::writes_stopped());
         }
         self.seek_when_quiet().await;
-        if self.failed.is_none() && self.seeking.is_empty() {
-            let read = match self.fill().await {
-                Ok(()) => self.read_again().await,
-                failed => failed,
-            };
-            if let Err(error) = read {
-                tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
-                self.fail(&error);
-            }
+        if self.can_deliver() {
+            self.read_on().await;
+        }
+        self.watch_idleness(now);
+        if self.can_deliver() {
             self.drop_overflow();
             if !self.record.settings.paused {
                 self.hand_out(now).await;
@@ -207,6 +209,23 @@ impl Task {
         self.record_floors_in_time();
         self.commit().await;
         self.end_pulls();
+        // The last of them may have ended here, and nothing else wakes the task.
+        self.watch_idleness(now);
+    }
+
+    fn can_deliver(&self) -> bool {
+        self.failed.is_none() && self.seeking.is_empty()
+    }
+
+    async fn read_on(&mut self) {
+        let read = match self.fill().await {
+            Ok(()) => self.read_again().await,
+            failed => failed,
+        };
+        if let Err(error) = read {
+            tracing::error!(queue = %self.record.settings.name, %error, "the queue cannot be read");
+            self.fail(&error);
+        }
     }
 
     fn next_wake(&self) -> Duration {
@@ -226,17 +245,10 @@ impl Task {
     async fn handle(&mut self, message: Message) {
         let now = self.shared.clock.now_ms();
         match message {
-            Message::Subscribe { wish, mailbox, reply } => {
-                let answer = self.subscribe(&wish, mailbox).await;
-                let _ = reply.send(answer);
-            }
+            Message::Subscribe { .. } | Message::Pull { .. } => self.let_in(message).await,
             Message::Gone { consumer, stream, end } => self.gone(consumer, stream, end, now),
             Message::OpenWindow { consumer, stream } => self.open_window(consumer, stream),
             Message::SetWindow { consumer, stream, window } => self.set_window(consumer, stream, window),
-            Message::Pull { take, reply } => {
-                let until = Instant::now() + Duration::from_millis(take.wait_ms);
-                self.pulls.push_back(PullWaiting { take, reply, until });
-            }
             Message::Settle { held, settlement, reply } => self.settle(&held, &settlement, reply, now).await,
             // One that was overtaken on its way knows less.
             Message::Rebind { rules, .. } if rules <= self.rules => {}
@@ -257,6 +269,8 @@ impl Task {
                 let _ = reply.send(answer);
             }
             Message::Loads { consumers, reply } => drop(reply.send(Ok(self.machine.loads(&consumers)))),
+            Message::Close { condition, reply } => self.close(condition, reply).await,
+            Message::Reopen => self.reopen().await,
             Message::Stats(reply) => drop(reply.send(Ok(self.stats()))),
             Message::Drain(reply) => {
                 let is_whole = self.failed.is_none();
@@ -265,10 +279,7 @@ impl Task {
                 self.machine.release_all(now);
                 self.drain(is_whole, reply).await;
             }
-            Message::Stop => {
-                self.stopped = true;
-                self.fail(&Error::queue_not_found(&self.record.settings.name, None));
-            }
+            Message::Stop => self.stop(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::machine::QueueMachine;
-use super::{ConsumerId, LeaseMode, Window};
+use super::{Assignment, ConsumerId, LeaseMode, Window};
 use crate::Millis;
 
 /// How much a consumer takes and holds now.
@@ -43,6 +43,16 @@ impl QueueMachine {
             self.give_back(key, now);
         }
         true
+    }
+
+    /// Deliveries that reached nobody go back without a failure.
+    pub fn take_back(&mut self, assigned: &[Assignment], now: Millis) {
+        for Assignment { log, offset, delivery, .. } in assigned {
+            let key = (*log, *offset);
+            if self.held.get(&key).is_some_and(|held| held.delivery == *delivery) {
+                self.give_back(key, now);
+            }
+        }
     }
 
     /// The load of each of `ids` that is a consumer. It looks through all that is held.

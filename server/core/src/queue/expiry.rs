@@ -1,7 +1,7 @@
 //! Messages whose time to live has ended: they leave the queue from any place, but for those that consumers hold.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 
 use super::machine::{Item, Key, Place, QueueMachine};
 use super::{DeadLetterOut, NEVER};
@@ -10,8 +10,8 @@ use crate::{LogId, Millis, Offset};
 
 /// Most messages that expire in one step: a step must not keep the others waiting.
 const STEP_MAX: usize = 4_096;
-/// Most expired messages that are remembered for those who still ack them.
-const GONE_MAX: usize = 16_384;
+/// Most expired or purged messages that are remembered for those who still ack them.
+pub(super) const GONE_MAX: usize = 16_384;
 /// Fewer times than this are never gathered anew.
 const TIMES_MIN: usize = 1_024;
 
@@ -20,8 +20,10 @@ const TIMES_MIN: usize = 1_024;
 pub(super) struct Expiry {
     /// Of messages that are ready or wait. Those that left meanwhile are passed over when their time comes.
     times: BinaryHeap<Reverse<(Millis, Place)>>,
-    /// Delivered once, and expired since: their ack ids are out there.
-    gone: BTreeSet<Key>,
+    /// Delivered once, and expired or purged since: their ack ids are out there.
+    gone: HashSet<Key, foldhash::fast::RandomState>,
+    /// The same, the oldest first.
+    gone_in_order: VecDeque<Key>,
 }
 
 impl Expiry {
@@ -33,11 +35,21 @@ impl Expiry {
         self.gone.contains(&key)
     }
 
-    fn remember(&mut self, key: Key) {
-        if self.gone.len() >= GONE_MAX {
-            self.gone.pop_first();
+    pub(super) fn remember(&mut self, key: Key) {
+        if self.gone.insert(key) {
+            self.gone_in_order.push_back(key);
         }
-        self.gone.insert(key);
+        if self.gone.len() > GONE_MAX
+            && let Some(oldest) = self.gone_in_order.pop_front()
+        {
+            self.gone.remove(&oldest);
+        }
+    }
+
+    /// What was gone of a log may be there again.
+    pub(super) fn forget_gone(&mut self, log: LogId) {
+        self.gone.retain(|(of, _)| *of != log);
+        self.gone_in_order.retain(|(of, _)| *of != log);
     }
 }
 

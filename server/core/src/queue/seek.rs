@@ -54,6 +54,7 @@ impl QueueMachine {
         for key in held {
             self.let_go(key);
         }
+        self.expiry.forget_gone(log);
         self.drop_parked(log, Offset::MAX);
         for effects in self.committing.values_mut().chain([&mut self.effects]) {
             effects.released.retain(|(of, _)| *of != log);

@@ -263,8 +263,15 @@ impl QueueMachine {
     pub fn purge(&mut self, log: LogId, end: Offset) {
         let mut held: Vec<Offset> = self.held.keys().filter(|(of, _)| *of == log).map(|(_, offset)| *offset).collect();
         held.sort_unstable();
-        self.ready.retain(|(_, of, offset), _| *of != log || *offset >= end);
-        self.waiting.retain(|(of, offset), _| *of != log || *offset >= end);
+        let mut gone: Vec<Key> = Vec::new();
+        let mut stays = |key: Key, item: &Item| {
+            let stays = key.0 != log || key.1 >= end;
+            gone.extend((!stays && item.attempts > 0).then_some(key));
+            stays
+        };
+        self.ready.retain(|(_, of, offset), item| stays((*of, *offset), item));
+        self.waiting.retain(|key, waiting| stays(*key, &waiting.item));
+        gone.into_iter().for_each(|key| self.expiry.remember(key));
         let Some(source) = self.sources.get(&log) else { return };
         let mut from = source.cursor.floor();
         for upto in held.into_iter().filter(|offset| *offset < end).chain([end]) {

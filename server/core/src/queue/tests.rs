@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod given_back;
+mod gone;
 mod order;
 
 use super::*;
@@ -260,7 +262,13 @@ impl World {
         let mut out = Vec::new();
         self.machine.pull(3, 25, 500, self.now, &mut out);
         assert!(out.len() <= 3);
-        self.sent(out);
+        self.sent(out.clone());
+        // Its caller may have gone.
+        if self.seed.below(4) == 0 {
+            self.machine.take_back(&out, self.now);
+            self.held.retain(|held| !out.contains(held));
+            self.break_where_leases_ended();
+        }
     }
 
     fn sent(&mut self, out: Vec<Assignment>) {

@@ -11,6 +11,7 @@ use crate::catalogue::record::{QueueRecord, binding_key, queue_key};
 use crate::catalogue::{Queue, settings};
 use crate::committer::{Change, Gate, Passage};
 use crate::error::Error;
+use crate::queue::Condition;
 
 impl Task {
     pub(super) async fn create_queue(&mut self, new: Box<NewQueue>) -> Result<(Arc<Queue>, bool), Error> {
@@ -92,46 +93,56 @@ impl Task {
             found => found?,
         };
         check_etag(&request.etag, &queue.record.etag())?;
-        let waiting = self.last_count(&queue, request.force).await?;
-        self.commit_queue_gone(&queue).await?;
+        let condition = if request.force { Condition::Forced } else { Condition::Unused };
+        self.remove_queue(&queue, condition).await.map(Some)
+    }
+
+    /// Deletes a queue, if it may be deleted; how many messages went with it.
+    async fn remove_queue(&mut self, queue: &Queue, condition: Condition) -> Result<i64, Error> {
+        let waiting = self.last_count(queue, condition).await?;
+        if let Err(error) = self.commit_queue_gone(queue).await {
+            self.keep_queue(queue).await?;
+            return Err(error);
+        }
         queue.handle.stop();
         let id = queue.record.id;
         let logs: Vec<u64> = self.catalogue.bindings_to(id).iter().map(|binding| binding.log).collect();
         self.catalogue.bindings.retain(|_, binding| binding.queue != id);
         self.catalogue.snapshots.retain(|_, snapshot| snapshot.queue != id);
-        self.catalogue.queues.remove(&request.name);
+        self.catalogue.queues.remove(&queue.record.settings.name);
         self.catalogue.queues_by_id.remove(&id);
         for log in logs {
             self.route_log(log);
         }
-        Ok(Some(waiting))
+        Ok(waiting)
     }
 
     pub(super) async fn delete_idle(&mut self, id: u64) {
         let Some(queue) = self.catalogue.queues_by_id.get(&id).cloned() else { return };
         let name = queue.record.settings.name.clone();
-        match self.delete_queue(pb::DeleteQueueRequest { name: name.clone(), ..Default::default() }).await {
+        match self.remove_queue(&queue, Condition::Idle).await {
             Ok(_) => tracing::info!(queue = %name, "deleted: it was idle for its idle_expiry"),
             Err(error) => tracing::debug!(queue = %name, %error, "not deleted though it was idle"),
         }
     }
 
-    /// Messages that go with the queue: none comes to it any more between this and the commit that ends it. Fails, with
-    /// everything as it was, if the queue is in use and must not be `forced`.
-    async fn last_count(&self, queue: &Queue, forced: bool) -> Result<i64, Error> {
+    /// Messages that go with the queue: none comes to it any more between this and the commit that ends it, and no consumer.
+    /// Fails, with everything as it was, if it may not be deleted.
+    async fn last_count(&self, queue: &Queue, condition: Condition) -> Result<i64, Error> {
         self.turn_gates(queue, Passage::Held).await?;
-        let counted = queue.handle.stats().await.and_then(|stats| {
-            let waiting = stats.ready + stats.unsettled + stats.backing_off;
-            if forced || (stats.consumers == 0 && waiting == 0) {
-                return Ok(waiting);
+        match queue.handle.close(condition).await {
+            Ok(stats) => Ok(stats.ready + stats.unsettled + stats.backing_off),
+            Err(error) => {
+                self.turn_gates(queue, Passage::Open).await?;
+                Err(error)
             }
-            let by = format!("{} consumers, {waiting} messages", stats.consumers);
-            Err(Error::in_use(&format!("queue `{}`", queue.record.settings.name), &by))
-        });
-        if counted.is_err() {
-            self.turn_gates(queue, Passage::Open).await?;
         }
-        counted
+    }
+
+    /// The queue could not be deleted.
+    async fn keep_queue(&self, queue: &Queue) -> Result<(), Error> {
+        queue.handle.reopen().await;
+        self.turn_gates(queue, Passage::Open).await
     }
 
     /// Of all logs that live bindings bring to the queue, and of its inbox.
