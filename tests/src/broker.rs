@@ -183,19 +183,25 @@ pub fn binary() -> &'static Path {
         if let Some(binary) = std::env::var_os("TEST_BROKER") {
             return binary.into();
         }
-        let own = std::env::current_exe().expect("a test knows its own path");
-        let own = own.parent().expect("a program is in a directory");
-        // A test is in target/PROFILE/deps, a task of the repository in target/PROFILE.
-        let profile = if own.ends_with("deps") { own.parent().unwrap_or(own) } else { own };
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "-p", "ferrymq-cli", "--bin", "ferrymq"]);
-        // Planted bugs: see `cargo xtask planted`.
-        build.args(std::env::var("TEST_FEATURES").iter().flat_map(|features| ["--features", features]));
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
-        let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status();
-        assert!(status.expect("cargo runs").success(), "the broker does not build");
+        let profile = cargo_build(&["-p", "ferrymq-cli", "--bin", "ferrymq"]);
         profile.join(format!("ferrymq{}", std::env::consts::EXE_SUFFIX))
     })
+}
+
+/// Builds, in the profile of the test program; the directory that what was built is in.
+pub(crate) fn cargo_build(what: &[&str]) -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its own path");
+    let own = own.parent().expect("a program is in a directory");
+    // A test is in target/PROFILE/deps, a task of the repository in target/PROFILE.
+    let profile = if own.ends_with("deps") { own.parent().unwrap_or(own) } else { own };
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--quiet"]).args(what);
+    // Planted bugs: see `cargo xtask planted`.
+    build.args(std::env::var("TEST_FEATURES").iter().flat_map(|features| ["--features", features]));
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status();
+    assert!(status.expect("cargo runs").success(), "{what:?} does not build");
+    profile.to_owned()
 }

@@ -1,10 +1,12 @@
 //! The harness of the scenarios: a real broker process, and short words for what they do with it.
 
 mod broker;
+mod examples;
 mod verbatim;
 mod words;
 
 pub use broker::{Broker, binary};
+pub use examples::{example, example_sources};
 pub use verbatim::{call, call_once};
 pub use words::{
     acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some,

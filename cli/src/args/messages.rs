@@ -25,6 +25,9 @@ pub struct PublishArgs {
     /// Routing key: words with dots between.
     #[arg(long)]
     pub key: Option<String>,
+    /// Ordering key: queues with `--ordering key` deliver messages of one key one after the other.
+    #[arg(long)]
+    pub ordering_key: Option<String>,
     /// An attribute, key=value. May be given often.
     #[arg(long = "attribute", value_parser = values::pair)]
     pub attributes: Vec<(String, String)>,

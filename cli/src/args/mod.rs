@@ -107,6 +107,7 @@ pub enum Command {
     /// Publish to a topic: an argument, a file, or each line of stdin.
     #[command(after_help = "Examples:
   ferrymq publish orders 'hello' --key eu.de --attribute source=shop
+  ferrymq publish bookings '+20 EUR' --ordering-key account-7
   ferrymq publish orders --file invoice.pdf
   cat events.ndjson | ferrymq publish events")]
     Publish(PublishArgs),

@@ -57,6 +57,7 @@ fn one_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Failure> {
 fn template(args: &PublishArgs) -> Message {
     Message {
         routing_key: args.key.clone().unwrap_or_default(),
+        ordering_key: args.ordering_key.clone().unwrap_or_default(),
         attributes: args.attributes.iter().cloned().collect(),
         content_type: args.content_type.clone().unwrap_or_default(),
         ttl_ms: args.ttl.map_or(0, |ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)),
@@ -201,6 +202,9 @@ fn parse(line: Vec<u8>, template: &Message, whole: bool, number: u64) -> Result<
     if message.routing_key.is_empty() {
         message.routing_key.clone_from(&template.routing_key);
     }
+    if message.ordering_key.is_empty() {
+        message.ordering_key.clone_from(&template.ordering_key);
+    }
     message.attributes.extend(template.attributes.clone());
     Ok(message)
 }
@@ -231,6 +235,17 @@ mod tests {
             lines.push(line);
         }
         assert_eq!(lines, [&b"a"[..], b"", b" b ", b"last"]);
+    }
+
+    #[test]
+    fn keys_of_the_command_line_are_for_messages_without() {
+        let template = Message { routing_key: "r".into(), ordering_key: "o".into(), ..Message::default() };
+        let keys = |line: &[u8]| {
+            let message = parse(line.to_vec(), &template, true, 1).unwrap();
+            (message.routing_key, message.ordering_key)
+        };
+        assert_eq!(keys(br#"{"ordering_key": "own"}"#), ("r".into(), "own".into()));
+        assert_eq!(keys(br#"{"routing_key": "own"}"#), ("own".into(), "o".into()));
     }
 
     #[test]

@@ -6,13 +6,19 @@ use ferrymq_proto::v1::{
     DeleteQueueResponse, DeleteSnapshotRequest, DeleteTopicRequest, GetBindingRequest, GetQueueRequest,
     GetSnapshotRequest, GetStatsRequest, GetStatsResponse, GetTopicRequest, ListBindingsRequest, ListQueuesRequest,
     ListSnapshotsRequest, ListTopicsRequest, PauseRequest, PeekRequest, PeekResponse, PurgeRequest, Queue,
-    ResourceView, ResumeRequest, SeekRequest, SeekResponse, Snapshot, Topic,
+    ResourceView, ResumeRequest, SeekRequest, SeekResponse, Snapshot, Topic, binding,
 };
 
 use crate::{Client, Error};
 
 /// The most that the broker puts on one page.
 pub(crate) const PAGE_SIZE: i32 = 1000;
+
+/// The binding of all that comes to `topic` to `queue`; less is `Binding { pattern: "eu.#".into(), ..binding("orders", "billing") }`.
+pub fn binding(topic: impl Into<String>, queue: impl Into<String>) -> Binding {
+    let target = Some(binding::Target::Queue(queue.into()));
+    Binding { topic: topic.into(), target, ..Binding::default() }
+}
 
 impl Client {
     /// Makes a topic; `created` is false if it had been there, the same.

@@ -5,7 +5,7 @@
 //! of deliveries, a [`Consumer`] one with the settlements on it; an [`Error`] carries what the broker said as data.
 //!
 //! ```no_run
-//! use ferrymq_client::{Client, Destination, v1};
+//! use ferrymq_client::{Client, Destination, ack_ids, message, v1};
 //!
 //! # async fn example() -> Result<(), ferrymq_client::Error> {
 //! let client = Client::connect("http://127.0.0.1:7171").await?;
@@ -14,31 +14,36 @@
 //! let mut subscriber = client.subscribe(ferrymq_client::group("orders", "billing")).await?;
 //!
 //! let publisher = client.publisher(Destination::Topic("orders".into()));
-//! let message = v1::Message { payload: "hello".into(), ..Default::default() };
-//! let confirm = publisher.publish(vec![message]).await?;
+//! let confirm = publisher.publish(vec![message("hello")]).await?;
 //! confirm.await?; // It is on disk.
 //!
 //! if let Some(deliveries) = subscriber.next_batch().await? {
-//!     client.ack(deliveries.into_iter().map(|d| d.ack_id).collect()).await?;
+//!     client.ack(ack_ids(&deliveries)).await?;
 //! }
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The programs in `client/rust/examples` tell the best-known patterns, each in one file.
 
 mod admin;
 mod client;
 mod consumer;
 mod error;
+mod message;
 mod messaging;
 mod operations;
+pub mod point;
 mod publisher;
 mod subscriber;
 
+pub use admin::binding;
 pub use client::{Admin, Client, ClientBuilder, Messaging, Operations};
 pub use consumer::{Consumer, Settled, Settler};
 pub use error::{Error, FieldViolation};
 pub use ferrymq_proto::v1;
 pub use ferrymq_proto::v1::publish_request::Destination;
+pub use message::{DeliveryExt, ack_ids, message};
 pub use publisher::{Confirm, Publisher, PublisherOptions};
-pub use subscriber::{Subscriber, group, queue};
+pub use subscriber::{Subscriber, broadcast, group, queue};
 pub use tonic::Code;

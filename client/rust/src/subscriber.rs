@@ -25,6 +25,11 @@ pub fn group(topic: impl Into<String>, group: impl Into<String>) -> SubscribeReq
     }
 }
 
+/// Asks for what is published to a topic from now on (or from `start`), without a group: there is nothing to ack.
+pub fn broadcast(topic: impl Into<String>) -> SubscribeRequest {
+    SubscribeRequest { source: Some(Source::Topic(topic.into())), ..SubscribeRequest::default() }
+}
+
 impl Client {
     /// Opens a stream of deliveries and waits until the broker says that it is open.
     pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscriber, Error> {
