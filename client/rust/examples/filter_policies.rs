@@ -29,12 +29,34 @@ const POLICIES: [(&str, &str, &str); 5] = [
 ];
 
 /// What is published, and the queues that are to get it.
-const EVENTS: [(&str, &[(&str, &str)], &str, &[&str]); 5] = [
-    ("lamp", &[("event", "placed"), ("price", "150")], r#"{"items": 1}"#, &["sales", "mid_price", "no_tests"]),
-    ("desk", &[("event", "placed"), ("price", "200")], r#"{"items": 11}"#, &["sales", "no_tests", "bulky"]),
-    ("sofa", &[("event", "cancelled"), ("price", "n/a")], r#"{"items": 2}"#, &["sales", "changes", "no_tests"]),
-    ("probe", &[("event", "placed"), ("test", "yes")], "this is no JSON", &["sales"]),
-    ("noise", &[("test", "yes")], "{}", &[]),
+struct Event {
+    id: &'static str,
+    attributes: &'static [(&'static str, &'static str)],
+    body: &'static str,
+    to: &'static [&'static str],
+}
+
+const EVENTS: [Event; 5] = [
+    Event {
+        id: "lamp",
+        attributes: &[("event", "placed"), ("price", "150")],
+        body: r#"{"items": 1}"#,
+        to: &["sales", "mid_price", "no_tests"],
+    },
+    Event {
+        id: "desk",
+        attributes: &[("event", "placed"), ("price", "200")],
+        body: r#"{"items": 11}"#,
+        to: &["sales", "no_tests", "bulky"],
+    },
+    Event {
+        id: "sofa",
+        attributes: &[("event", "cancelled"), ("price", "n/a")],
+        body: r#"{"items": 2}"#,
+        to: &["sales", "changes", "no_tests"],
+    },
+    Event { id: "probe", attributes: &[("event", "placed"), ("test", "yes")], body: "this is no JSON", to: &["sales"] },
+    Event { id: "noise", attributes: &[("test", "yes")], body: "{}", to: &[] },
 ];
 
 #[tokio::main]
@@ -51,9 +73,9 @@ async fn filter_policies(client: &Client, names: &Names) -> Result<(), Failure> 
         client.create_queue(named(&queue), vec![filtered]).await?;
     }
 
-    let confirm = client.publish(to_topic(&shop), EVENTS.iter().map(event).collect()).await?;
+    let confirm = client.publish(to_topic(&shop), EVENTS.iter().map(message_of).collect()).await?;
     let mut expected: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for ((id, _, _, to), result) in EVENTS.iter().zip(&confirm.results) {
+    for (Event { id, to, .. }, result) in EVENTS.iter().zip(&confirm.results) {
         println!("{id} goes to {} queues", result.queues_matched);
         promise("the confirm counts the queues", usize::try_from(result.queues_matched) == Ok(to.len()))?;
         to.iter().for_each(|&queue| expected.entry(queue).or_default().push(id));
@@ -69,12 +91,12 @@ async fn filter_policies(client: &Client, names: &Names) -> Result<(), Failure> 
     Ok(())
 }
 
-fn event((id, of, body, _): &(&str, &[(&str, &str)], &str, &[&str])) -> Message {
+fn message_of(event: &Event) -> Message {
     Message {
-        message_id: (*id).to_owned(),
-        attributes: attributes(of),
+        message_id: event.id.to_owned(),
+        attributes: attributes(event.attributes),
         content_type: "application/json".to_owned(),
-        ..message((*body).to_owned())
+        ..message(event.body)
     }
 }
 
