@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ferrymq_core::{LogId, batch, message};
+use ferrymq_core::batch::{self, Batch};
+use ferrymq_core::{LogId, message};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::v1::ErrorReason;
 use tokio::sync::watch as channel;
 
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
-use crate::catalogue::{Catalogue, Queue, Topic};
+use crate::catalogue::{Catalogue, Onward, Queue, Topic};
 use crate::clock::Clock;
 use crate::committer::{Append, Change, Committer, Patience, Verdicts};
 use crate::depth::Load;
@@ -105,6 +106,8 @@ pub struct Publishing {
     log: LogId,
     matched: Vec<u32>,
     topic: Option<Arc<Topic>>,
+    /// For each topic that some of it goes on to, the places of what does.
+    onward: Vec<(Arc<Topic>, Vec<usize>)>,
     counters: Arc<Counters>,
 }
 
@@ -115,6 +118,10 @@ impl Publishing {
         self.counters.published.fetch_add(self.matched.len() as u64, Ordering::Relaxed);
         if let Some(topic) = &self.topic {
             topic.counters.add(&self.matched);
+        }
+        for (topic, places) in &self.onward {
+            let matched: Vec<u32> = places.iter().map(|place| self.matched[*place]).collect();
+            topic.counters.add(&matched);
         }
         let base = committed.bases.first().copied().unwrap_or(0);
         Ok(Published { log: self.log, base, matched: self.matched })
@@ -157,7 +164,7 @@ impl Broker {
         self.check_items(&format!("{field}messages"), messages.len())?;
         let catalogue = self.catalogue.load();
         let generation = catalogue.generation;
-        let (gate, Checked { matched, has_ttl, loads, verdicts }, topic) = match to {
+        let (gate, Checked { mut matched, has_ttl, mut loads, verdicts }, topic) = match to {
             Destination::Topic(name) => {
                 edge::note("topic", name);
                 let topic = catalogue.topic(name)?;
@@ -171,17 +178,29 @@ impl Broker {
                 (queue.gate.clone(), Checked { loads: queue.load(messages), ..checked }, None)
             }
         };
+        let batch = batch::encode(self.clock.now_ms(), has_ttl, messages.iter().map(|message| (&[][..], &message[..])));
+        let mut onward = Vec::new();
+        if let Some(topic) = topic.as_ref().filter(|topic| catalogue.alternate_of(topic).is_some())
+            && matched.contains(&0)
+            && let Ok(batch) = Batch::parse(batch.clone())
+        {
+            onward = catalogue.go_on(topic, &batch, &mut matched, &mut loads);
+        }
         drop(catalogue);
         if require_route && let Some(index) = matched.iter().position(|count| *count == 0) {
             return Err(Error::new(ErrorReason::NoRoute, format!("messages[{index}] matches no queue")));
         }
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let batch = batch::encode(self.clock.now_ms(), has_ttl, messages.iter().map(|message| (&[][..], &message[..])));
         let log = gate.log();
-        let append = Append { gate, count, batch, loads, generation };
-        let change = Change { appends: vec![append], patience, stream, verdicts, ..Change::default() };
+        let mut appends = vec![Append { gate, count, batch, loads, generation }];
+        let mut goes_on = Vec::with_capacity(onward.len());
+        for Onward { topic, places, append } in onward {
+            appends.push(append);
+            goes_on.push((topic, places));
+        }
+        let change = Change { appends, patience, stream, verdicts, ..Change::default() };
         let pending = self.committer.publish(change).await?;
-        Ok(Publishing { pending, log, matched, topic, counters: self.counters.clone() })
+        Ok(Publishing { pending, log, matched, topic, onward: goes_on, counters: self.counters.clone() })
     }
 
     /// Checks each message and counts the queues it goes to, and what it brings to those that have limits; with that, what filters said.

@@ -176,6 +176,19 @@ impl Load {
     }
 }
 
+/// Adds what more is brought, for each queue in one sum.
+pub fn merge(loads: &mut Vec<Load>, more: Vec<Load>) {
+    for load in more {
+        match loads.iter_mut().find(|there| Arc::ptr_eq(&there.depth, &load.depth)) {
+            Some(there) => {
+                there.messages += load.messages;
+                there.bytes += load.bytes;
+            }
+            None => loads.push(load),
+        }
+    }
+}
+
 impl Settled {
     /// A settlement has been sealed into a group.
     pub fn apply(&self) {

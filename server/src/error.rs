@@ -174,6 +174,13 @@ impl Error {
         }
     }
 
+    /// Topics would lead back to where they began.
+    pub fn binding_loop(field: &str, path: &[String]) -> Self {
+        let path = path.join(" -> ");
+        let rule = format!("leads back to where it began: {path}");
+        Self::new(ErrorReason::BindingLoop, format!("{field}: {rule}")).field(field, rule).meta("path", path)
+    }
+
     /// A field breaks a rule.
     pub fn invalid(field: impl Into<String>, rule: impl Into<String>) -> Self {
         let (field, rule) = (field.into(), rule.into());

@@ -14,7 +14,8 @@ pub enum TopicCommand {
     /// Make a topic.
     #[command(after_help = "Examples:
   ferrymq topic create orders
-  ferrymq topic create audit --keep-forever")]
+  ferrymq topic create audit --keep-forever
+  ferrymq topic create orders --alternate unrouted")]
     Create {
         /// Its name.
         name: String,
@@ -27,6 +28,9 @@ pub enum TopicCommand {
         /// Keep everything.
         #[arg(long)]
         keep_forever: bool,
+        /// What matches no queue goes on to this topic.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        alternate: String,
     },
     /// Show one, with its numbers.
     #[command(after_help = "Examples:

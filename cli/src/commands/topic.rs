@@ -13,7 +13,7 @@ use crate::{json, output, values};
 /// Runs one of them.
 pub async fn run(command: TopicCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        TopicCommand::Create { name, keep_for, keep_bytes, keep_forever } => {
+        TopicCommand::Create { name, keep_for, keep_bytes, keep_forever, alternate } => {
             let set = keep_forever || keep_for.is_some() || keep_bytes.is_some();
             let retention = set.then(|| Retention {
                 forever: keep_forever,
@@ -21,7 +21,7 @@ pub async fn run(command: TopicCommand, context: &Context) -> Result<(), Failure
                 max_bytes: keep_bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0),
                 ..Retention::default()
             });
-            create(Topic { name, retention, ..Topic::default() }, context).await
+            create(Topic { name, retention, alternate_topic: alternate, ..Topic::default() }, context).await
         }
         TopicCommand::Get(which) => {
             let topic = context.client.get_topic(which.name).await?;

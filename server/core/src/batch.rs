@@ -206,12 +206,19 @@ impl Batch {
         self.starts[index] as usize + u32_at(&self.bytes, HEAD_BYTES + index * ENTRY_BYTES) as usize
     }
 
+    /// A record's header and message as they stand, to be written again.
+    #[must_use]
+    pub fn parts(&self, index: usize) -> (&[u8], &[u8]) {
+        let message = self.message_start(index);
+        (&self.bytes[self.starts[index] as usize..message], &self.bytes[message..self.starts[index + 1] as usize])
+    }
+
     /// A whole record.
     ///
     /// # Errors
     /// If its header is malformed.
     pub fn record(&self, index: usize) -> Result<Record, Malformed> {
-        let header = &self.bytes[self.starts[index] as usize..self.message_start(index)];
+        let (header, _) = self.parts(index);
         let dead_letter = if header.is_empty() { None } else { Some(DeadLetterHeader::decode(header)?) };
         Ok(Record { dead_letter, message: self.message(index) })
     }

@@ -3,6 +3,7 @@
 //! One task, [`admin`], owns it and changes it in commits. Everybody else reads an immutable picture of it.
 
 pub mod admin;
+mod alternates;
 mod filtered;
 pub mod record;
 pub mod settings;
@@ -13,15 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ferrymq_core::batch::Batch;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::pattern::Pattern;
 use ferrymq_core::{LogId, Offset, message};
 
-use crate::committer::{Append, Gate, Owner};
+use crate::committer::{Gate, Owner};
 use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
+pub use alternates::{ALTERNATES_MAX, Onward};
 use filtered::Filtered;
 use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
 use similar::similar;
@@ -68,7 +69,7 @@ pub struct Topic {
 pub struct TopicCounters {
     /// Confirmed.
     pub published: AtomicU64,
-    /// Of those, the ones that no queue's binding matched.
+    /// Of those, the ones that reached no queue, over alternate topics either.
     pub unroutable: AtomicU64,
 }
 
@@ -106,16 +107,11 @@ impl Topic {
         }
     }
 
-    /// What `messages` bring to the bound queues that have limits.
-    pub fn loads(&self, messages: impl Iterator<Item = Bytes>) -> Vec<Load> {
-        let (mut loads, mut queues) = (self.no_loads(), Vec::new());
-        for message in messages.filter(|_| !self.counted.is_empty()) {
-            queues.clear();
-            self.matcher.matches(message::routing_key(&message), &mut queues);
-            self.filtered.route(&message, &mut queues, |_| {});
-            self.count(&queues, &message, &mut loads);
-        }
-        loads
+    /// The queues that a message goes to, in place of what `queues` had.
+    pub fn queues_of(&self, message: &[u8], queues: &mut Vec<u64>) {
+        queues.clear();
+        self.matcher.matches(message::routing_key(message), queues);
+        self.filtered.route(message, queues, |_| {});
     }
 }
 
@@ -225,25 +221,6 @@ impl Catalogue {
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
     }
 
-    /// Counts anew what a batch brings to queues with limits, if it was routed by an older picture.
-    pub fn refresh(&self, append: &mut Append) {
-        if append.generation == self.generation {
-            return;
-        }
-        append.generation = self.generation;
-        let is_there = |gate: &Arc<Gate>| Arc::ptr_eq(gate, &append.gate);
-        append.loads = match append.gate.owner() {
-            Owner::Topic(name) => match self.topics.get(name).filter(|topic| is_there(&topic.gate)) {
-                Some(topic) if !topic.counted.is_empty() => topic.loads(messages(&append.batch).into_iter()),
-                _ => Vec::new(),
-            },
-            Owner::Queue(name) => match self.queues.get(name).filter(|queue| is_there(&queue.gate)) {
-                Some(queue) if queue.handle.depth().is_some() => queue.load(&messages(&append.batch)),
-                _ => Vec::new(),
-            },
-        };
-    }
-
     /// Adds a queue.
     pub fn add_queue(&mut self, queue: Queue) -> Arc<Queue> {
         let queue = Arc::new(queue);
@@ -251,9 +228,4 @@ impl Catalogue {
         self.queues_by_id.insert(queue.record.id, queue.clone());
         queue
     }
-}
-
-fn messages(batch: &Bytes) -> Vec<Bytes> {
-    let batch = Batch::parse(batch.clone());
-    batch.map(|batch| (0..batch.len()).map(|index| batch.message(index)).collect()).unwrap_or_default()
 }

@@ -60,7 +60,9 @@ pub fn topic(mut topic: pb::Topic) -> Result<pb::Topic, Error> {
     unsupported(topic.priority_levels > 1, "topic.priority_levels")?;
     non_negative("topic.priority_levels", i64::from(topic.priority_levels))?;
     unsupported(topic.limits.is_some(), "topic.limits")?;
-    unsupported(!topic.alternate_topic.is_empty(), "topic.alternate_topic")?;
+    if !topic.alternate_topic.is_empty() {
+        name("topic.alternate_topic", &topic.alternate_topic)?;
+    }
     topic.priority_levels = 1;
     let retention = match topic.retention.take() {
         None => {

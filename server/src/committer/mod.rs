@@ -44,9 +44,9 @@ pub struct Append {
     pub count: u32,
     /// The batch, encoded.
     pub batch: Bytes,
-    /// What it brings to queues with limits.
+    /// What it brings to queues with limits; the first append of a change tells it for all of them.
     pub loads: Vec<Load>,
-    /// [`Catalogue::generation`] that this was found out from.
+    /// [`Catalogue::generation`] that this and the loads were found out from.
     pub generation: u64,
 }
 
@@ -79,7 +79,7 @@ impl Patience {
 /// What one caller wants committed as one.
 #[derive(Default)]
 pub struct Change {
-    /// Batches to append.
+    /// Batches to append: one that was handed in, and behind it what of it goes on to other logs.
     pub appends: Vec<Append>,
     /// Progress of queues.
     pub settles: Vec<SettleRecord>,

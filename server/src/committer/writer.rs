@@ -116,9 +116,7 @@ impl Writer {
         // What is urgent goes first, and within both what came first.
         all.sort_by_key(|submission| !submission.urgent);
         let catalogue = self.catalogue.load();
-        all.iter_mut()
-            .flat_map(|submission| &mut submission.change.appends)
-            .for_each(|append| catalogue.refresh(append));
+        all.iter_mut().for_each(|submission| catalogue.refresh(&mut submission.change));
         drop(catalogue);
         let mut round = Round::new(*self.draining.borrow());
         let mut seal = Seal::new(&self.store);
@@ -220,7 +218,7 @@ impl Round {
 
     fn fate(&mut self, submission: &Submission, store: &Store, seal_bytes: usize) -> Fate {
         let gates = || submission.change.appends.iter().map(|append| &append.gate);
-        if let Some(gate) = gates().find(|gate| gate.has_ended()) {
+        if let Some(gate) = gates().next().filter(|gate| gate.has_ended()) {
             return Fate::Refuse(gate.gone());
         }
         let bytes = submission.change.bytes();
@@ -228,7 +226,8 @@ impl Round {
             return self.wait_or(submission, Error::disk_full());
         }
         let is_blocked = |log| self.blocked.contains(&(submission.change.stream, log));
-        if gates().any(|gate| gate.passage() == Passage::Held || is_blocked(gate.log())) {
+        // Where the rest goes on to may have ended: the next picture knows.
+        if gates().any(|gate| gate.passage() != Passage::Open || is_blocked(gate.log())) {
             return Fate::Wait;
         }
         // What is urgent is never refused: a dead letter, say, has left its queue.

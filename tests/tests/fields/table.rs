@@ -182,12 +182,7 @@ pub const FIELDS: &[Row] = &[
         "topic.priority_levels",
     ),
     Refused("Topic.limits", TOPIC, r#"{"topic": {"name": "x", "limits": {"max_messages": 5}}}"#, "topic.limits"),
-    Refused(
-        "Topic.alternate_topic",
-        TOPIC,
-        r#"{"topic": {"name": "x", "alternate_topic": "t"}}"#,
-        "topic.alternate_topic",
-    ),
+    Shown("Topic.alternate_topic", "alternates::what_matches_no_queue_goes_to_the_alternate_over_a_kill_too"),
     Output("Topic.uid"),
     Output("Topic.etag"),
     Output("Topic.create_time"),

@@ -8,6 +8,7 @@ use ferrymq_proto::server as pb;
 use prost::Message as _;
 use tokio::sync::oneshot;
 
+use super::sway::Swayed;
 use super::{Task, differing, end_log, put};
 use crate::catalogue::record::{BindingRecord, QueueRecord, binding_key, queue_key};
 use crate::catalogue::settings;
@@ -17,7 +18,7 @@ use crate::points::{self, Point};
 
 /// A binding that has been checked; where it begins is known when its commit is sealed.
 pub(super) struct NewBinding {
-    record: BindingRecord,
+    pub(super) record: BindingRecord,
     start: Point,
     /// Where the start stands in the request.
     field: String,
@@ -58,8 +59,10 @@ impl Task {
             binding.read_to = self.store.end(fed.1);
         }
         self.hold(&[fed]);
-        let made = self.commit_bindings(vec![binding], None).await;
+        let swayed = self.swayed_by([fed.1.0]);
+        let made = self.commit_bindings(vec![binding], None, &swayed).await;
         self.keep_bindings(&[fed], made.as_deref().unwrap_or_default());
+        self.let_go(swayed).await;
         self.recount(&[fed]).await;
         let Some(binding) = made?.into_iter().next() else { return Err(Error::writes_stopped()) };
         Ok((binding.settings, true))
@@ -69,8 +72,11 @@ impl Task {
         let Some(binding) = self.catalogue.binding(&request.name).cloned() else {
             return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
         };
-        self.end_bindings(binding.log_id(), vec![(*binding).clone()], Vec::new(), Vec::new()).await?;
-        Ok(true)
+        let swayed = self.swayed_by([binding.log]);
+        let gates = swayed.held().collect();
+        let ended = self.end_bindings(binding.log_id(), vec![(*binding).clone()], Vec::new(), gates).await;
+        self.let_go(swayed).await;
+        ended.map(|()| true)
     }
 
     /// Ends `bound` (all of one log) at that log's end, in one commit with `more`.
@@ -160,11 +166,13 @@ impl Task {
         Ok(NewBinding { record, start, field, by_time: None, read_to: 0 })
     }
 
-    /// Commits bindings, and the queue they lead to if it is new, at the ends their topics then have.
+    /// Commits bindings, and the queue they lead to if it is new, at the ends their topics then have. What is `swayed` stays
+    /// held.
     pub(super) async fn commit_bindings(
         &mut self,
         mut bindings: Vec<NewBinding>,
         queue: Option<&QueueRecord>,
+        swayed: &Swayed,
     ) -> Result<Vec<BindingRecord>, Error> {
         let _pin = self.committer.pins().pin(bindings.iter().map(|binding| binding.record.log_id()).collect());
         for binding in &mut bindings {
@@ -188,7 +196,7 @@ impl Task {
             let _ = tell.send(made);
             ops
         });
-        let change = Change { at_ends: Some(at_ends), ..Change::default() };
+        let change = Change { at_ends: Some(at_ends), gates: swayed.held().collect(), ..Change::default() };
         self.committer.settle(change).await?.wait().await?;
         told.await.unwrap_or_else(|_| Err(Error::writes_stopped()))
     }

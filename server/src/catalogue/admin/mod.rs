@@ -4,6 +4,7 @@ mod bindings;
 mod pause;
 mod queues;
 mod snapshots;
+mod sway;
 mod topics;
 
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use ferrymq_core::LogId;
 use ferrymq_engine::store::Op;
 use ferrymq_proto::server as pb;
 
+use super::sway::Swayed;
 use super::{NewQueue, QueueKind, Task, check_etag, differing, end_log, stamp, uid};
 use crate::catalogue::record::{QueueRecord, binding_key, queue_key};
 use crate::catalogue::{Queue, settings};
@@ -37,14 +38,21 @@ impl Task {
         stamp(&mut settings.create_time, &mut settings.update_time);
         let record = QueueRecord { settings, id, inbox, is_dlq: kind == QueueKind::DeadLetters, changes: 0 };
         let bindings = self.new_bindings(bindings, &record)?;
-        let made = self.commit_bindings(bindings, Some(&record)).await?;
+        let swayed = self.swayed_by(bindings.iter().map(|binding| binding.record.log));
+        let made = match self.commit_bindings(bindings, Some(&record), &swayed).await {
+            Ok(made) => made,
+            Err(error) => {
+                self.let_go(swayed).await;
+                return Err(error);
+            }
+        };
         for binding in made {
             self.catalogue.bindings.insert(binding.id, Arc::new(binding));
         }
         let handle = (self.start_queue)(&record, self.catalogue.bindings_to(id), true);
         let queue = self.catalogue.add_queue(Queue::new(record, handle));
         self.route_all(id);
-        self.show();
+        self.let_go(swayed).await;
         queue.handle.recount().await;
         Ok((queue, true))
     }
@@ -100,7 +108,9 @@ impl Task {
     /// Deletes a queue, if it may be deleted; how many messages went with it.
     async fn remove_queue(&mut self, queue: &Queue, condition: Condition) -> Result<i64, Error> {
         let waiting = self.last_count(queue, condition).await?;
-        if let Err(error) = self.commit_queue_gone(queue).await {
+        let swayed = self.swayed_by(self.catalogue.bindings_to(queue.record.id).iter().map(|binding| binding.log));
+        if let Err(error) = self.commit_queue_gone(queue, &swayed).await {
+            self.let_go(swayed).await;
             self.keep_queue(queue).await?;
             return Err(error);
         }
@@ -114,6 +124,7 @@ impl Task {
         for log in logs {
             self.route_log(log);
         }
+        self.let_go(swayed).await;
         Ok(waiting)
     }
 
@@ -158,15 +169,15 @@ impl Task {
         alive.filter_map(|binding| self.catalogue.topics.get(&binding.settings.topic).map(|topic| topic.gate.clone()))
     }
 
-    async fn commit_queue_gone(&self, queue: &Queue) -> Result<(), Error> {
+    async fn commit_queue_gone(&self, queue: &Queue, swayed: &Swayed) -> Result<(), Error> {
         let mut ops = vec![Op::Delete { key: queue_key(&queue.record.settings.name) }];
         let bindings = self.catalogue.bindings_to(queue.record.id);
         ops.extend(self.end_snapshots(queue.record.id));
         ops.extend(bindings.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }));
         ops.push(Op::Delete { key: ferrymq_engine::store::queue_key(ferrymq_core::QueueId(queue.record.id)) });
         let inbox = queue.inbox();
-        let open = self.topic_gates(queue).map(|gate| (gate, Passage::Open));
-        let gates = open.chain([(queue.gate.clone(), Passage::Ended)]).collect();
+        let open = self.topic_gates(queue).filter(|gate| !swayed.contains(gate)).map(|gate| (gate, Passage::Open));
+        let gates = open.chain(swayed.held()).chain([(queue.gate.clone(), Passage::Ended)]).collect();
         let orphans: Vec<LogId> =
             bindings.iter().filter(|b| self.is_orphan_without(b.log, queue.record.id)).map(|b| b.log_id()).collect();
         ops.extend(orphans.into_iter().chain([inbox]).map(end_log));

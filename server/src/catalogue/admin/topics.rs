@@ -1,5 +1,7 @@
 //! Making and deleting topics.
 
+use std::sync::Arc;
+
 use ferrymq_engine::store::Op;
 use ferrymq_proto::server as pb;
 use prost::Message as _;
@@ -7,7 +9,7 @@ use prost::Message as _;
 use super::bindings::target;
 use super::{Task, check_etag, differing, end_log, put, stamp, uid};
 use crate::catalogue::record::{BindingRecord, TopicRecord, topic_key};
-use crate::catalogue::settings;
+use crate::catalogue::{Topic, settings};
 use crate::committer::Passage;
 use crate::error::Error;
 
@@ -19,6 +21,7 @@ impl Task {
             let differ = differing(&[
                 ("labels", !given.labels.is_empty() && given.labels != there.labels),
                 ("retention", given.retention.is_some() && settings.retention != there.retention),
+                ("alternate_topic", given.alternate_topic != there.alternate_topic),
             ]);
             return match differ {
                 None => Ok((there.clone(), false)),
@@ -26,6 +29,7 @@ impl Task {
             };
         }
         Self::check_count(self.catalogue.topics.len(), "topics")?;
+        self.catalogue.check_alternates(&settings.name, &settings.alternate_topic)?;
         let log = self.take_id();
         settings.uid = uid(log);
         stamp(&mut settings.create_time, &mut settings.update_time);
@@ -45,16 +49,25 @@ impl Task {
         check_etag(&request.etag, &topic.record.settings.uid)?;
         let bound: Vec<BindingRecord> =
             self.catalogue.bindings_of(topic.record.log).map(|binding| (**binding).clone()).collect();
-        if !bound.is_empty() && !request.force {
-            let names: Vec<&str> = bound.iter().map(|binding| target(&binding.settings)).collect();
-            return Err(Error::in_use(&format!("topic `{}`", request.name), &names.join(", ")));
+        let is_alternate = |of: &&Arc<Topic>| of.record.settings.alternate_topic == request.name;
+        let mut used_by: Vec<String> = bound.iter().map(|binding| target(&binding.settings).to_owned()).collect();
+        let alternate_of = self.catalogue.topics.values().filter(is_alternate);
+        used_by.extend(alternate_of.map(|of| format!("alternate of {}", of.record.settings.name)));
+        if !used_by.is_empty() && !request.force {
+            return Err(Error::in_use(&format!("topic `{}`", request.name), &used_by.join(", ")));
         }
         let log = topic.log();
         let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0);
         let mut ops = vec![Op::Delete { key: topic_key(&request.name) }];
         ops.extend((!pinned).then(|| end_log(log)));
-        self.end_bindings(log, bound, ops, vec![(topic.gate.clone(), Passage::Ended)]).await?;
-        self.catalogue.topics.remove(&request.name);
-        Ok(true)
+        let swayed = self.swayed_by([log.0]);
+        // The gate that ends stands last: it is one of those that are held, if it has an alternate itself.
+        let gates = swayed.held().chain([(topic.gate.clone(), Passage::Ended)]).collect();
+        let ended = self.end_bindings(log, bound, ops, gates).await;
+        if ended.is_ok() {
+            self.catalogue.topics.remove(&request.name);
+        }
+        self.let_go(swayed).await;
+        ended.map(|()| true)
     }
 }
