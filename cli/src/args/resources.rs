@@ -182,16 +182,21 @@ pub enum QueueOrdering {
 /// `ferrymq binding ...`
 #[derive(Debug, Subcommand)]
 pub enum BindingCommand {
-    /// Bind a queue to a topic.
+    /// Bind a queue to a topic, or a topic to another.
     #[command(after_help = "Examples:
   ferrymq binding create orders billing --pattern 'eu.*.created'
   ferrymq binding create flights late --filter 'json.delay > 60'
-  ferrymq binding create orders audit --from earliest")]
+  ferrymq binding create orders audit --from earliest
+  ferrymq binding create orders --to-topic everything")]
     Create {
         /// Where messages come from.
         topic: String,
         /// Where they go.
-        queue: String,
+        #[arg(required_unless_present = "to_topic")]
+        queue: Option<String>,
+        /// They go on to the queues of this topic instead.
+        #[arg(long, conflicts_with_all = ["queue", "from"])]
+        to_topic: Option<String>,
         /// Only routing keys like this: `*` is one word, `#` none or more.
         #[arg(long, default_value = "")]
         pattern: String,

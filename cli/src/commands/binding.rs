@@ -11,8 +11,8 @@ use crate::{json, output};
 /// Runs one of them.
 pub async fn run(command: BindingCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        BindingCommand::Create { topic, queue, pattern, filter, from } => {
-            let target = Some(Target::Queue(queue));
+        BindingCommand::Create { topic, queue, to_topic, pattern, filter, from } => {
+            let target = queue.map(Target::Queue).or(to_topic.map(Target::ToTopic));
             let binding = Binding { topic, target, pattern, filter, start: from, ..Binding::default() };
             create(binding, context).await
         }

@@ -1,24 +1,25 @@
-//! The bindings of a topic that have a filter: tried one by one, apart from those that only have a pattern.
+//! The bindings of a topic that are more than one pattern: tried one by one, apart from those that are not.
 
 use std::sync::Arc;
 
-use ferrymq_core::filter::{Filter, MessageView};
-use ferrymq_core::pattern::Pattern;
+use ferrymq_core::filter::MessageView;
 
-use super::record::BindingRecord;
+use super::rule::Rule;
 use crate::committer::Verdicts;
 
-/// A compiled binding with a filter.
-struct Rule {
-    binding: u64,
-    queue: u64,
-    pattern: Pattern,
-    filter: Arc<Filter>,
+/// One that is tried.
+pub struct Tried {
+    /// The binding's number.
+    pub binding: u64,
+    /// The queue it leads to.
+    pub queue: u64,
+    /// What it matches.
+    pub rule: Arc<Rule>,
 }
 
 /// Those of one topic, by number.
 pub struct Filtered {
-    rules: Vec<Rule>,
+    rules: Vec<Tried>,
     bindings: Arc<[u64]>,
 }
 
@@ -29,11 +30,16 @@ impl Default for Filtered {
 }
 
 impl Filtered {
-    /// Compiles those of `bindings` (in the order of their numbers) that have a filter; what `before` had is taken from there.
-    pub fn new<'a>(bindings: impl Iterator<Item = &'a Arc<BindingRecord>>, before: Option<&Self>) -> Self {
-        let rules: Vec<Rule> = bindings.filter_map(|binding| rule(binding, before)).collect();
-        let bindings = rules.iter().map(|rule| rule.binding).collect();
+    /// Of these, in the order of their numbers.
+    pub fn new(rules: Vec<Tried>) -> Self {
+        let bindings = rules.iter().map(|tried| tried.binding).collect();
         Self { rules, bindings }
+    }
+
+    /// What a binding matches, if it is one of them.
+    pub fn rule_of(&self, binding: u64) -> Option<Arc<Rule>> {
+        let place = self.bindings.binary_search(&binding).ok()?;
+        self.rules.get(place).map(|tried| tried.rule.clone())
     }
 
     /// Where verdicts on so many messages are noted; none if there is nothing to say.
@@ -41,32 +47,19 @@ impl Filtered {
         (!self.rules.is_empty()).then(|| Verdicts::new(self.bindings.clone(), messages))
     }
 
-    /// Adds each queue that a message goes to, and tells the place of each filter that matches.
+    /// Adds each queue that a message goes to, and tells the place of each one that matches.
     pub fn route(&self, message: &[u8], queues: &mut Vec<u64>, mut tell: impl FnMut(usize)) {
         if self.rules.is_empty() {
             return;
         }
         let view = MessageView::new(message);
-        for (place, rule) in self.rules.iter().enumerate() {
-            if rule.pattern.matches(view.routing_key()) && rule.filter.matches(&view) {
+        for (place, tried) in self.rules.iter().enumerate() {
+            if tried.rule.takes_key(view.routing_key()) && tried.rule.passes(&view) {
                 tell(place);
-                queues.push(rule.queue);
+                queues.push(tried.queue);
             }
         }
         queues.sort_unstable();
         queues.dedup();
     }
-}
-
-fn rule(binding: &BindingRecord, before: Option<&Filtered>) -> Option<Rule> {
-    if binding.settings.filter.is_empty() {
-        return None;
-    }
-    let known = before.and_then(|before| {
-        let place = before.bindings.binary_search(&binding.id).ok()?;
-        before.rules.get(place).map(|rule| rule.filter.clone())
-    });
-    let filter = known.or_else(|| Filter::parse(&binding.settings.filter).ok().map(Arc::new))?;
-    let pattern = Pattern::parse(&binding.settings.pattern).ok()?;
-    Some(Rule { binding: binding.id, queue: binding.queue, pattern, filter })
 }

@@ -5,17 +5,18 @@
 pub mod admin;
 mod alternates;
 mod filtered;
+mod paths;
 pub mod record;
+pub mod rule;
 pub mod settings;
 mod similar;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use ferrymq_core::matcher::Matcher;
-use ferrymq_core::pattern::Pattern;
 use ferrymq_core::{LogId, Offset, message};
 
 use crate::committer::{Gate, Owner};
@@ -23,8 +24,9 @@ use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
 pub use alternates::{ALTERNATES_MAX, Onward};
-use filtered::Filtered;
+use filtered::{Filtered, Tried};
 use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
+use rule::Rule;
 use similar::similar;
 
 /// An immutable picture of everything there is. Cheap to clone: its parts are shared.
@@ -50,13 +52,13 @@ pub struct Catalogue {
 pub struct Topic {
     /// As stored.
     pub record: TopicRecord,
-    /// Its live bindings without filters, compiled: routing key to queue numbers.
+    /// Its live bindings that are one pattern, compiled: routing key to queue numbers.
     pub matcher: Matcher<u64>,
-    /// The bound queues that have limits.
+    /// The queues with limits that its messages may reach.
     counted: Vec<(u64, Arc<Depth>)>,
-    /// Its live bindings with filters.
+    /// Its other live bindings: with filters, or several patterns.
     pub filtered: Filtered,
-    /// How many queues are bound.
+    /// How many queues are bound to it, not counting those that are reached over other topics.
     pub queues: usize,
     /// The same for as long as the topic exists.
     pub counters: Arc<TopicCounters>,
@@ -196,28 +198,34 @@ impl Catalogue {
 
     /// A live binding by name.
     pub fn binding(&self, name: &str) -> Option<&Arc<BindingRecord>> {
-        self.bindings.values().find(|binding| binding.is_alive() && binding.settings.name == name)
+        self.bindings.values().find(|binding| binding.is_alive() && !binding.is_path() && binding.settings.name == name)
     }
 
     /// Compiles a topic's live bindings anew.
     pub fn route(&mut self, record: TopicRecord) {
-        let pairs: Vec<(Pattern, u64)> = self
-            .bindings_of(record.log)
-            .filter(|binding| binding.settings.filter.is_empty())
-            .filter_map(|binding| Some((Pattern::parse(&binding.settings.pattern).ok()?, binding.queue)))
-            .collect();
-        let mut queues: Vec<u64> = self.bindings_of(record.log).map(|binding| binding.queue).collect();
-        queues.sort_unstable();
-        queues.dedup();
         let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
-        let filtered = Filtered::new(self.bindings_of(record.log), before.map(|topic| &topic.filtered));
+        let (mut pairs, mut tried, mut queues) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut bound = BTreeSet::new();
+        for binding in self.bindings_of(record.log).filter(|binding| !binding.is_link()) {
+            let known = before.and_then(|topic| topic.filtered.rule_of(binding.id));
+            let Some(rule) = known.or_else(|| Rule::of(binding)) else { continue };
+            queues.insert(binding.queue);
+            if !binding.is_path() {
+                bound.insert(binding.queue);
+            }
+            match rule.only_pattern() {
+                Some(pattern) => pairs.push((pattern, binding.queue)),
+                None => tried.push(Tried { binding: binding.id, queue: binding.queue, rule }),
+            }
+        }
+        let filtered = Filtered::new(tried);
         let (counters, gate) = before.map(|topic| (topic.counters.clone(), topic.gate.clone())).unwrap_or_else(|| {
             (Arc::default(), Arc::new(Gate::new(LogId(record.log), Owner::Topic(record.settings.name.clone()))))
         });
         let depth_of = |queue: &u64| self.queues_by_id.get(queue).and_then(|queue| queue.handle.depth());
         let counted = queues.iter().filter_map(|queue| Some((*queue, depth_of(queue)?))).collect();
         let topic =
-            Topic { counted, matcher: Matcher::new(pairs), filtered, queues: queues.len(), record, counters, gate };
+            Topic { counted, matcher: Matcher::new(pairs), filtered, queues: bound.len(), record, counters, gate };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
     }
 

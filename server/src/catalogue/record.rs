@@ -61,7 +61,7 @@ pub struct BindingRecord {
     /// Its number.
     #[prost(uint64, tag = "2")]
     pub id: u64,
-    /// The queue it goes to.
+    /// The queue it goes to; [`NO_QUEUE`] if it goes to a topic.
     #[prost(uint64, tag = "3")]
     pub queue: u64,
     /// The topic's log.
@@ -73,7 +73,27 @@ pub struct BindingRecord {
     /// The first offset it holds for no more.
     #[prost(uint64, optional, tag = "6")]
     pub to: Option<Offset>,
+    /// Of a path, the bindings that it is made of: from topic to topic, and the last one to the queue. See `paths.rs`.
+    #[prost(uint64, repeated, tag = "7")]
+    pub via: Vec<u64>,
+    /// The conditions on the way, beside those of the last binding.
+    #[prost(message, repeated, tag = "8")]
+    pub through: Vec<Step>,
 }
+
+/// The conditions of one topic-to-topic binding.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Step {
+    /// A pattern; empty: everything.
+    #[prost(string, tag = "1")]
+    pub pattern: String,
+    /// A filter; empty: everything.
+    #[prost(string, tag = "2")]
+    pub filter: String,
+}
+
+/// The queue number of a binding from topic to topic.
+pub const NO_QUEUE: u64 = 0;
 
 impl BindingRecord {
     /// The log it reads.
@@ -84,6 +104,24 @@ impl BindingRecord {
     /// True until it is deleted.
     pub fn is_alive(&self) -> bool {
         self.to.is_none()
+    }
+
+    /// True if it leads to a topic: it is read by nobody, and ends at once.
+    pub fn is_link(&self) -> bool {
+        self.queue == NO_QUEUE
+    }
+
+    /// The topic that it leads to.
+    pub fn to_topic(&self) -> Option<&str> {
+        match &self.settings.target {
+            Some(pb::binding::Target::ToTopic(topic)) => Some(topic),
+            _ => None,
+        }
+    }
+
+    /// True if the broker made it out of others: no user sees it.
+    pub fn is_path(&self) -> bool {
+        !self.via.is_empty()
     }
 }
 

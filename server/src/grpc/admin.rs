@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, Paging};
 use crate::catalogue::admin::{Command, NewQueue, QueueKind};
+use crate::catalogue::record::BindingRecord;
 use crate::catalogue::settings::duration;
 use crate::catalogue::{Queue, Topic};
 use crate::edge::note;
@@ -52,7 +53,8 @@ impl Api {
         settings.etag = queue.record.etag();
         if full {
             let bindings = self.broker.catalogue().bindings_to(queue.record.id);
-            settings.bindings = bindings.iter().filter(|b| b.is_alive()).map(|b| b.settings.clone()).collect();
+            settings.bindings =
+                bindings.iter().filter(|b| b.is_alive() && !b.is_path()).map(|b| b.settings.clone()).collect();
             settings.stats = Some(self.queue_stats(queue).await?);
         }
         Ok(settings)
@@ -162,7 +164,7 @@ impl pb::admin_service_server::AdminService for Api {
                 || catalogue
                     .bindings_to(queue.record.id)
                     .iter()
-                    .any(|b| b.is_alive() && b.settings.topic == request.topic)
+                    .any(|b| b.is_alive() && !b.is_path() && b.settings.topic == request.topic)
         };
         let all: Vec<(String, Arc<Queue>)> = catalogue
             .queues
@@ -210,7 +212,8 @@ impl pb::admin_service_server::AdminService for Api {
             let to_queue = matches!(&binding.target, Some(pb::binding::Target::Queue(name)) if *name == request.queue);
             (request.topic.is_empty() || binding.topic == request.topic) && (request.queue.is_empty() || to_queue)
         };
-        let live = catalogue.bindings.values().filter(|binding| binding.is_alive() && wanted(&binding.settings));
+        let is_shown = |binding: &BindingRecord| binding.is_alive() && !binding.is_path();
+        let live = catalogue.bindings.values().filter(|binding| is_shown(binding) && wanted(&binding.settings));
         let mut all: Vec<(String, pb::Binding)> = live.map(|b| (b.settings.name.clone(), b.settings.clone())).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         let total_size = all.len() as i32;

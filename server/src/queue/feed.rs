@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
-use ferrymq_core::filter::{Filter, MessageView};
+use ferrymq_core::filter::MessageView;
 use ferrymq_core::queue::{Entry, KeyHash};
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
@@ -16,6 +16,7 @@ use super::Interval;
 use super::expiry::expires;
 use super::task::{Task, ms};
 use crate::catalogue::record::BindingRecord;
+use crate::catalogue::rule::Rule;
 use crate::committer::{NewestVerdicts, Verdicts};
 use crate::error::Error;
 
@@ -55,7 +56,7 @@ impl Feed {
     }
 
     fn has_filters(&self) -> bool {
-        self.intervals.iter().flatten().any(|interval| interval.filter.is_some())
+        self.intervals.iter().flatten().any(|interval| interval.rule.has_filters())
     }
 
     fn take(
@@ -120,23 +121,19 @@ fn matches_by(
     let message = batch.message(index);
     let view = OnceCell::new();
     intervals.iter().filter(|interval| interval.covers(offset, &message)).any(|interval| {
-        let Some(filter) = &interval.filter else { return true };
+        if !interval.rule.has_filters() {
+            return true;
+        }
         let said = verdicts.and_then(|verdicts| verdicts.of(index, interval.binding));
-        said.unwrap_or_else(|| filter.matches(view.get_or_init(|| MessageView::new(&message))))
+        said.unwrap_or_else(|| interval.rule.passes(view.get_or_init(|| MessageView::new(&message))))
     })
 }
 
 /// What a binding means, compiled; what `before` had is taken from there.
 fn interval(binding: &BindingRecord, before: Option<&Feed>) -> Option<Interval> {
-    let pattern = ferrymq_core::pattern::Pattern::parse(&binding.settings.pattern).ok()?;
-    let filter = if binding.settings.filter.is_empty() {
-        None
-    } else {
-        let known = before.and_then(|feed| feed.intervals.iter().flatten().find(|known| known.binding == binding.id));
-        let known = known.and_then(|interval| interval.filter.clone());
-        Some(known.or_else(|| Filter::parse(&binding.settings.filter).ok().map(Arc::new))?)
-    };
-    Some(Interval { binding: binding.id, from: binding.from, to: binding.to, pattern, filter })
+    let known = before.and_then(|feed| feed.intervals.iter().flatten().find(|known| known.binding == binding.id));
+    let rule = known.map(|interval| interval.rule.clone()).or_else(|| Rule::of(binding))?;
+    Some(Interval { binding: binding.id, from: binding.from, to: binding.to, rule })
 }
 
 impl Task {

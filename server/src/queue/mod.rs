@@ -353,15 +353,14 @@ pub(crate) struct Interval {
     pub binding: u64,
     pub from: Offset,
     pub to: Option<Offset>,
-    pub pattern: ferrymq_core::pattern::Pattern,
-    pub filter: Option<Arc<ferrymq_core::filter::Filter>>,
+    pub rule: Arc<crate::catalogue::rule::Rule>,
 }
 
 impl Interval {
-    /// True if the message lies in it and has the pattern; its filter is another question.
+    /// True if the message lies in it and has the patterns; its filters are another question.
     pub(crate) fn covers(&self, offset: Offset, message: &Bytes) -> bool {
         self.from + u64::from(cfg!(feature = "planted-interval")) <= offset
             && self.to.is_none_or(|to| offset < to)
-            && (self.pattern.is_all() || self.pattern.matches(ferrymq_core::message::routing_key(message)))
+            && (self.rule.takes_every_key() || self.rule.takes_key(ferrymq_core::message::routing_key(message)))
     }
 }

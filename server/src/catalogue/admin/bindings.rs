@@ -1,5 +1,6 @@
-//! Making and ending bindings, and forgetting those that their queues have passed.
+//! Making and deleting bindings.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ferrymq_core::{LogId, Offset, QueueId};
@@ -9,10 +10,10 @@ use prost::Message as _;
 use tokio::sync::oneshot;
 
 use super::sway::Swayed;
-use super::{Task, differing, end_log, put};
-use crate::catalogue::record::{BindingRecord, QueueRecord, binding_key, queue_key};
+use super::{Task, differing, put};
+use crate::catalogue::record::{BindingRecord, NO_QUEUE, QueueRecord, binding_key, queue_key};
 use crate::catalogue::settings;
-use crate::committer::{Change, Gate, Passage};
+use crate::committer::Change;
 use crate::error::Error;
 use crate::points::{self, Point};
 
@@ -43,27 +44,28 @@ impl NewBinding {
 
 impl Task {
     pub(super) async fn create_binding(&mut self, given: pb::Binding) -> Result<(pb::Binding, bool), Error> {
-        let name = match &given.target {
-            Some(pb::binding::Target::Queue(name)) => name.clone(),
-            Some(pb::binding::Target::ToTopic(_)) => return Err(Error::not_supported("binding.to_topic")),
+        let queue = match &given.target {
+            Some(pb::binding::Target::Queue(name)) => self.catalogue.queue(name)?.record.id,
+            Some(pb::binding::Target::ToTopic(name)) => self.catalogue.topic(name).map(|_| NO_QUEUE)?,
             None => return Err(Error::invalid("binding.target", "exactly one of queue, to_topic must be set")),
         };
-        let queue = self.catalogue.queue(&name)?;
         if let Some(there) = self.same_binding(&given)? {
             return Ok((there.settings.clone(), false));
         }
-        Self::check_count(self.catalogue.bindings.len(), "bindings")?;
-        let mut binding = self.new_binding(given, &queue.record, "binding")?;
-        let fed = (binding.record.queue, binding.record.log_id());
-        if self.has_read(fed) {
-            binding.read_to = self.store.end(fed.1);
+        let mut binding = self.new_binding(given, queue, "binding")?;
+        let log = binding.record.log_id();
+        if self.has_read((queue, log)) {
+            binding.read_to = self.store.end(log);
         }
-        self.hold(&[fed]);
-        let swayed = self.swayed_by([fed.1.0]);
-        let made = self.commit_bindings(vec![binding], None, &swayed).await;
-        self.keep_bindings(&[fed], made.as_deref().unwrap_or_default());
+        let mut new = vec![binding];
+        self.add_paths(&mut new)?;
+        let fed = fed(new.iter().map(|binding| &binding.record));
+        self.hold(&fed);
+        let swayed = self.swayed_by(fed.iter().map(|(_, log)| log.0));
+        let made = self.commit_bindings(new, None, &swayed).await;
+        self.keep_bindings(&fed, made.as_deref().unwrap_or_default());
         self.let_go(swayed).await;
-        self.recount(&[fed]).await;
+        self.recount(&fed).await;
         let Some(binding) = made?.into_iter().next() else { return Err(Error::writes_stopped()) };
         Ok((binding.settings, true))
     }
@@ -72,42 +74,25 @@ impl Task {
         let Some(binding) = self.catalogue.binding(&request.name).cloned() else {
             return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
         };
-        let swayed = self.swayed_by([binding.log]);
+        let bound = self.catalogue.with_paths(&BTreeSet::from([binding.id]));
+        let swayed = self.swayed_by(bound.iter().map(|binding| binding.log));
         let gates = swayed.held().collect();
-        let ended = self.end_bindings(binding.log_id(), vec![(*binding).clone()], Vec::new(), gates).await;
+        let ended = self.end_bindings(bound, Vec::new(), gates).await;
         self.let_go(swayed).await;
         ended.map(|()| true)
     }
 
-    /// Ends `bound` (all of one log) at that log's end, in one commit with `more`.
-    pub(super) async fn end_bindings(
-        &mut self,
-        log: LogId,
-        bound: Vec<BindingRecord>,
-        more: Vec<Op>,
-        gates: Vec<(Arc<Gate>, Passage)>,
-    ) -> Result<(), Error> {
-        let (tell, told) = oneshot::channel();
-        let fed: Vec<(u64, LogId)> = bound.iter().map(|binding| (binding.queue, log)).collect();
-        self.hold(&fed);
-        let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
-            let end = end_of(log);
-            let ended: Vec<BindingRecord> =
-                bound.into_iter().map(|binding| BindingRecord { to: Some(end), ..binding }).collect();
-            let mut ops: Vec<Op> = ended.iter().map(binding_op).collect();
-            ops.extend(more);
-            let _ = tell.send(ended);
-            ops
-        });
-        let change = Change { at_ends: Some(at_ends), gates, ..Change::default() };
-        let done = match self.committer.settle(change).await {
-            Ok(pending) => pending.wait().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        let ended = if done.is_ok() { told.await.unwrap_or_default() } else { Vec::new() };
-        self.keep_bindings(&fed, &ended);
-        self.recount(&fed).await;
-        done
+    /// Adds the paths that new bindings make. They bring what comes next: where a binding starts is said of its own topic.
+    fn add_paths(&mut self, new: &mut Vec<NewBinding>) -> Result<(), Error> {
+        let mut paths = Vec::new();
+        for binding in new.iter() {
+            paths.extend(self.catalogue.paths_of(&binding.record)?);
+        }
+        for path in paths {
+            let record = BindingRecord { id: self.take_id(), ..path };
+            new.push(NewBinding { record, start: Point::Latest, field: String::new(), by_time: None, read_to: 0 });
+        }
+        Self::check_count((self.catalogue.bindings.len() + new.len()).saturating_sub(1), "bindings")
     }
 
     /// Checks bindings to a queue; those that are not there yet, each once.
@@ -118,14 +103,17 @@ impl Task {
     ) -> Result<Vec<NewBinding>, Error> {
         let mut new: Vec<NewBinding> = Vec::new();
         for (index, mut binding) in bindings.into_iter().enumerate() {
+            if let Some(pb::binding::Target::ToTopic(_)) = binding.target {
+                let rule = "the bindings of a queue lead to it: make this one with CreateBinding";
+                return Err(Error::invalid(format!("bindings[{index}].to_topic"), rule));
+            }
             if binding.target.is_none() {
                 binding.target = Some(pb::binding::Target::Queue(queue.settings.name.clone()));
             }
             if self.same_binding(&binding)?.is_some() {
                 continue;
             }
-            Self::check_count(self.catalogue.bindings.len() + new.len(), "bindings")?;
-            let binding = self.new_binding(binding, queue, &format!("bindings[{index}]"))?;
+            let binding = self.new_binding(binding, queue.id, &format!("bindings[{index}]"))?;
             let twin = new.iter().find(|other| other.record.settings.name == binding.record.settings.name);
             match twin.map(|twin| differing_settings(&binding.record.settings, &twin.record.settings)) {
                 None => new.push(binding),
@@ -133,6 +121,7 @@ impl Task {
                 Some(Some(fields)) => return Err(Error::settings_differ(&fields)),
             }
         }
+        self.add_paths(&mut new)?;
         Ok(new)
     }
 
@@ -146,15 +135,18 @@ impl Task {
         }
     }
 
-    fn new_binding(&mut self, given: pb::Binding, queue: &QueueRecord, field: &str) -> Result<NewBinding, Error> {
-        if let Some(pb::binding::Target::ToTopic(_)) = given.target {
-            return Err(Error::not_supported(format!("{field}.to_topic")));
-        }
+    fn new_binding(&mut self, given: pb::Binding, queue: u64, field: &str) -> Result<NewBinding, Error> {
         settings::pattern(&format!("{field}.pattern"), &given.pattern)?;
         settings::filter(&format!("{field}.filter"), &given.filter)?;
         let field = format!("{field}.start");
         let start = points::point_of_log(&field, given.start.as_ref())?;
         let log = self.catalogue.topic(&given.topic)?.record.log;
+        if let Some(pb::binding::Target::ToTopic(to)) = &given.target {
+            self.catalogue.check_link(&given.topic, to)?;
+            if start != Point::Latest {
+                return Err(Error::invalid(field, "a binding to a topic brings what comes next: LATEST, or unset"));
+            }
+        }
         let mut settings = pb::Binding { start: None, ..given };
         if settings.name.is_empty() {
             settings.name = derived_name(&settings);
@@ -162,7 +154,8 @@ impl Task {
             settings::name(&format!("{field}.name"), &settings.name)?;
         }
         settings.create_time = Some(std::time::SystemTime::now().into());
-        let record = BindingRecord { settings, id: self.take_id(), queue: queue.id, log, from: 0, to: None };
+        let (via, through) = (Vec::new(), Vec::new());
+        let record = BindingRecord { settings, id: self.take_id(), queue, log, from: 0, to: None, via, through };
         Ok(NewBinding { record, start, field, by_time: None, read_to: 0 })
     }
 
@@ -208,7 +201,7 @@ impl Task {
     }
 
     /// Before bindings change: their queues read no further until they are told.
-    fn hold(&self, fed: &[(u64, LogId)]) {
+    pub(super) fn hold(&self, fed: &[(u64, LogId)]) {
         for (queue, log) in fed {
             if let Some(queue) = self.catalogue.queues_by_id.get(queue) {
                 queue.handle.hold(*log, self.store.end(*log));
@@ -217,25 +210,27 @@ impl Task {
     }
 
     /// Puts what was committed, if anything, into the picture, and tells the queues that were held.
-    fn keep_bindings(&mut self, fed: &[(u64, LogId)], bindings: &[BindingRecord]) {
+    pub(super) fn keep_bindings(&mut self, fed: &[(u64, LogId)], bindings: &[BindingRecord]) {
         for binding in bindings {
-            self.catalogue.bindings.insert(binding.id, Arc::new(binding.clone()));
+            match binding.is_link() && !binding.is_alive() {
+                true => drop(self.catalogue.bindings.remove(&binding.id)),
+                false => drop(self.catalogue.bindings.insert(binding.id, Arc::new(binding.clone()))),
+            }
         }
-        for binding in bindings {
-            self.route_log(binding.log);
-        }
-        for (queue, _) in fed {
-            if let Some(target) = self.catalogue.queues_by_id.get(queue) {
-                target.handle.rebind(self.catalogue.bindings_to(*queue));
+        let logs: BTreeSet<u64> = bindings.iter().map(|binding| binding.log).collect();
+        logs.into_iter().for_each(|log| self.route_log(log));
+        for queue in queues(fed) {
+            if let Some(target) = self.catalogue.queues_by_id.get(&queue) {
+                target.handle.rebind(self.catalogue.bindings_to(queue));
             }
         }
     }
 
     /// The bindings of these queues have changed: what they hold is counted by the new picture.
-    async fn recount(&mut self, fed: &[(u64, LogId)]) {
+    pub(super) async fn recount(&mut self, fed: &[(u64, LogId)]) {
         self.show();
-        for (queue, _) in fed {
-            if let Some(queue) = self.catalogue.queues_by_id.get(queue) {
+        for queue in queues(fed) {
+            if let Some(queue) = self.catalogue.queues_by_id.get(&queue) {
                 queue.handle.recount().await;
             }
         }
@@ -255,37 +250,20 @@ impl Task {
             self.route_log(log);
         }
     }
-
-    /// True if nothing but `queue` needs the log: its topic is gone, and so is every other binding.
-    pub(super) fn is_orphan_without(&self, log: u64, queue: u64) -> bool {
-        !self.catalogue.topics.values().any(|topic| topic.record.log == log)
-            && !self.catalogue.bindings.values().any(|binding| binding.log == log && binding.queue != queue)
-    }
-
-    fn is_over(&self, binding: &BindingRecord) -> bool {
-        let passed = self.store.cursors(QueueId(binding.queue)).into_iter().find(|(log, _)| *log == binding.log_id());
-        crate::retention::is_over(&self.catalogue, binding, passed.map_or(0, |(_, cursor)| cursor.floor()))
-    }
-
-    pub(super) async fn reap(&mut self, ids: Vec<u64>) {
-        // A snapshot may have been taken, or the queue moved back, since they were found.
-        let is_over = |id: &u64| self.catalogue.bindings.get(id).is_some_and(|b| self.is_over(b));
-        let ids: Vec<u64> = ids.into_iter().filter(is_over).collect();
-        let gone: Vec<Arc<BindingRecord>> = ids.iter().filter_map(|id| self.catalogue.bindings.remove(id)).collect();
-        if gone.is_empty() {
-            return;
-        }
-        let mut ops: Vec<Op> = gone.iter().map(|binding| Op::Delete { key: binding_key(binding.id) }).collect();
-        let orphans = gone.iter().filter(|binding| self.is_orphan_without(binding.log, 0));
-        ops.extend(orphans.map(|binding| end_log(binding.log_id())));
-        if let Err(error) = self.commit(ops).await {
-            tracing::warn!(%error, "ended bindings could not be forgotten");
-        }
-    }
 }
 
-fn binding_op(binding: &BindingRecord) -> Op {
+pub(super) fn binding_op(binding: &BindingRecord) -> Op {
     put(binding_key(binding.id), binding.encode_to_vec().into())
+}
+
+/// The queues that bindings lead to, with the logs that they bring there.
+pub(super) fn fed<'a>(bindings: impl IntoIterator<Item = &'a BindingRecord>) -> Vec<(u64, LogId)> {
+    bindings.into_iter().map(|binding| (binding.queue, binding.log_id())).collect()
+}
+
+/// Each of them once.
+fn queues(fed: &[(u64, LogId)]) -> BTreeSet<u64> {
+    fed.iter().map(|(queue, _)| *queue).collect()
 }
 
 /// What two bindings of one name differ in, if anything.
@@ -311,5 +289,8 @@ fn derived_name(binding: &pb::Binding) -> String {
     let parts = [binding.topic.as_str(), target(binding), binding.pattern.as_str(), binding.filter.as_str()];
     let mut hasher = siphasher::sip::SipHasher24::new();
     std::hash::Hash::hash(&parts, &mut hasher);
+    if let Some(pb::binding::Target::ToTopic(_)) = binding.target {
+        std::hash::Hash::hash("to_topic", &mut hasher);
+    }
     format!("binding-{:016x}", std::hash::Hasher::finish(&hasher))
 }

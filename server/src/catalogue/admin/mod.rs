@@ -1,6 +1,7 @@
 //! The one task that changes the catalogue: each command is one commit, then a new picture for the readers.
 
 mod bindings;
+mod ends;
 mod pause;
 mod queues;
 mod snapshots;

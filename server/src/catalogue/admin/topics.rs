@@ -47,27 +47,40 @@ impl Task {
             found => found?,
         };
         check_etag(&request.etag, &topic.record.settings.uid)?;
-        let bound: Vec<BindingRecord> =
-            self.catalogue.bindings_of(topic.record.log).map(|binding| (**binding).clone()).collect();
+        let log = topic.log();
+        let leads_on = |binding: &BindingRecord| binding.log == log.0 || binding.to_topic() == Some(&request.name);
+        let bound: Vec<BindingRecord> = {
+            let there = self.catalogue.bindings.values().filter(|binding| binding.is_alive() && leads_on(binding));
+            self.catalogue.with_paths(&there.map(|binding| binding.id).collect())
+        };
         let is_alternate = |of: &&Arc<Topic>| of.record.settings.alternate_topic == request.name;
-        let mut used_by: Vec<String> = bound.iter().map(|binding| target(&binding.settings).to_owned()).collect();
+        let shown = bound.iter().filter(|binding| !binding.is_path());
+        let mut used_by: Vec<String> = shown.map(|binding| used_by(binding, &request.name)).collect();
         let alternate_of = self.catalogue.topics.values().filter(is_alternate);
         used_by.extend(alternate_of.map(|of| format!("alternate of {}", of.record.settings.name)));
         if !used_by.is_empty() && !request.force {
             return Err(Error::in_use(&format!("topic `{}`", request.name), &used_by.join(", ")));
         }
-        let log = topic.log();
-        let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0);
+        let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0 && !binding.is_link());
         let mut ops = vec![Op::Delete { key: topic_key(&request.name) }];
         ops.extend((!pinned).then(|| end_log(log)));
-        let swayed = self.swayed_by([log.0]);
+        let swayed = self.swayed_by(bound.iter().map(|binding| binding.log).chain([log.0]));
         // The gate that ends stands last: it is one of those that are held, if it has an alternate itself.
         let gates = swayed.held().chain([(topic.gate.clone(), Passage::Ended)]).collect();
-        let ended = self.end_bindings(log, bound, ops, gates).await;
+        let ended = self.end_bindings(bound, ops, gates).await;
         if ended.is_ok() {
             self.catalogue.topics.remove(&request.name);
         }
         self.let_go(swayed).await;
         ended.map(|()| true)
+    }
+}
+
+/// Who uses a topic by a binding.
+fn used_by(binding: &BindingRecord, topic: &str) -> String {
+    match binding.to_topic() {
+        Some(to) if to == topic => format!("topic {}", binding.settings.topic),
+        Some(to) => format!("topic {to}"),
+        None => target(&binding.settings).to_owned(),
     }
 }
