@@ -190,3 +190,23 @@ fn a_queue_is_moved_and_a_topic_is_read_from_anywhere() {
     broker.fails("subscribe --topic orders --from 1:7", 2);
     broker.fails("queue seek billing --to yesterday", 2);
 }
+
+#[test]
+fn topics_lead_on_to_topics_and_have_alternates_and_limits() {
+    let broker = with_orders();
+    broker.ok("topic create unrouted --max-messages 100 --drop-oldest");
+    broker.ok("topic create sales --alternate unrouted --max-bytes 1GiB");
+    broker.ok("binding create sales --to-topic orders --pattern eu.#");
+    assert!(broker.ok("binding list --topic sales").contains("topic orders"));
+    broker.ok("publish sales three --key eu.fr");
+    broker.ok("publish sales four --key us");
+    assert_eq!(broker.ok("subscribe --queue billing --count 2"), "one\nthree\n");
+    let topics = broker.ok("topic list");
+    for cell in [("MESSAGES", "1"), ("PUBLISHED", "1"), ("UNROUTABLE", "1")] {
+        assert!(row(&topics, "unrouted").contains(&cell), "{cell:?} is not in:\n{topics}");
+    }
+    assert!(broker.fails("binding create orders --to-topic sales", 4).contains("orders -> sales -> orders"));
+    assert!(broker.fails("topic delete unrouted", 4).contains("alternate of sales"));
+    broker.fails("binding create sales", 2);
+    broker.fails("binding create sales billing --to-topic orders", 2);
+}

@@ -6,16 +6,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::time::Duration;
 
 use ferrymq_proto::server as pb;
-use ferrymq_proto::v1::ErrorReason;
 use tokio::sync::Notify;
 
 use crate::error::Error;
-
-/// When a publisher that was refused should try again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How much waits in one queue that has limits: all that is not settled.
 #[derive(Debug)]
@@ -123,9 +118,7 @@ impl Depth {
 
     /// The error of a batch that does not fit.
     pub fn full(&self) -> Error {
-        Error::new(ErrorReason::QueueFull, format!("queue `{}` is full", self.queue))
-            .meta("queue", &self.queue)
-            .retry_after(RETRY_AFTER)
+        Error::queue_full(&self.queue)
     }
 
     fn is_of(&self, era: u64) -> bool {

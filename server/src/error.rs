@@ -49,7 +49,7 @@ impl std::fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// How long a client should wait while the broker stops or the disk is full.
+/// How long a client should wait while the broker stops, or something is full.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Longest text of an error. What a client gave may be in it several times, and all of it has to fit into the headers that a
@@ -220,6 +220,20 @@ impl Error {
         Self::new(ErrorReason::DiskFull, "the disk is full: publishes are refused, acks, reads and deletes go on")
             .meta("limit", "disk")
             .retry_after(RETRY_SOON)
+    }
+
+    /// A queue is at its limits.
+    pub fn queue_full(name: &str) -> Self {
+        Self::full(ErrorReason::QueueFull, "queue", name)
+    }
+
+    /// A topic is at its limits.
+    pub fn topic_full(name: &str) -> Self {
+        Self::full(ErrorReason::TopicFull, "topic", name)
+    }
+
+    fn full(reason: ErrorReason, what: &str, name: &str) -> Self {
+        Self::new(reason, format!("{what} `{name}` is full")).meta(what, name).retry_after(RETRY_SOON)
     }
 
     /// A limit of the broker.

@@ -2,6 +2,7 @@
 
 /// The names, in order.
 pub const FEATURES: &[&str] = &[
+    "alternate_topic",
     "at_most_once",
     "consume",
     "exactly_once",
@@ -17,6 +18,8 @@ pub const FEATURES: &[&str] = &[
     "resume",
     "seek",
     "snapshots",
+    "topic_bindings",
+    "topic_limits",
 ];
 
 #[cfg(test)]

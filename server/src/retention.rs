@@ -1,6 +1,6 @@
 //! What logs keep: nothing of a topic goes while a bound queue still needs it, nor before the topic's retention allows it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::broker::Broker;
 use crate::catalogue::Catalogue;
 use crate::catalogue::admin::Command;
 use crate::catalogue::record::{BindingRecord, SnapshotRecord};
+use crate::committer::dropped_below;
 
 /// How often logs are looked at; sooner when much was written.
 const EVERY: Duration = Duration::from_secs(2);
@@ -55,7 +56,11 @@ async fn trim(broker: &Broker) {
         let needed = floors.get(&topic.log()).copied().unwrap_or(Offset::MAX);
         let retention = topic.record.settings.retention.unwrap_or_default();
         let kept = kept_from(&broker.store, topic.log(), &retention, now, needed).await;
-        push_trim(&broker.store, &mut trims, topic.log(), kept.min(needed));
+        let below = dropped_below(&broker.store, topic.log(), topic.record.settings.limits.as_ref()).await;
+        if let Some(below) = below.filter(|below| *below > needed) {
+            give_up(&catalogue, topic.log(), below);
+        }
+        push_trim(&broker.store, &mut trims, topic.log(), kept.max(below.unwrap_or(0)).min(needed));
     }
     if trims.is_empty() || broker.committer.is_stopped() {
         return;
@@ -64,6 +69,15 @@ async fn trim(broker: &Broker) {
         && let Err(error) = pending.wait().await
     {
         tracing::warn!(%error, "what is not needed any more could not be trimmed");
+    }
+}
+
+/// A topic is over limits at which the oldest goes: queues that have yet to settle it put it among their dead letters.
+fn give_up(catalogue: &Catalogue, log: LogId, below: Offset) {
+    let bound: BTreeSet<u64> =
+        catalogue.bindings.values().filter(|binding| binding.log_id() == log).map(|binding| binding.queue).collect();
+    for queue in bound.iter().filter_map(|queue| catalogue.queues_by_id.get(queue)) {
+        queue.handle.give_up(log, below);
     }
 }
 
@@ -99,14 +113,16 @@ fn floors(store: &Store, catalogue: &Catalogue, now: u64) -> (HashMap<LogId, Off
     for snapshot in catalogue.snapshots.values().filter(|snapshot| snapshot.expire_ms > now) {
         snapshot.cursors.iter().for_each(|cursor| lower(LogId(cursor.log), cursor.floor));
     }
+    let mut by_queue: HashMap<u64, Vec<&Arc<BindingRecord>>> = HashMap::new();
+    catalogue.bindings.values().for_each(|binding| by_queue.entry(binding.queue).or_default().push(binding));
     for queue in catalogue.queues.values() {
         let cursors: HashMap<LogId, Offset> =
             store.cursors(QueueId(queue.record.id)).into_iter().map(|(log, cursor)| (log, cursor.floor())).collect();
         lower(queue.inbox(), cursors.get(&queue.inbox()).copied().unwrap_or(0));
         let mut starts: HashMap<LogId, Offset> = HashMap::new();
-        for binding in catalogue.bindings_to(queue.record.id) {
+        for binding in by_queue.get(&queue.record.id).into_iter().flatten() {
             let passed = cursors.get(&binding.log_id()).copied().unwrap_or(0);
-            if is_over(catalogue, &binding, passed) {
+            if is_over(catalogue, binding, passed) {
                 over.push(binding.id);
             }
             if binding.to.is_some_and(|to| passed >= to || to <= binding.from) {
@@ -150,7 +166,7 @@ fn ms(duration: &prost_types::Duration) -> u64 {
 }
 
 /// The first offset from which on the log has no more than `bytes_max`. Only the index is read.
-async fn by_bytes(store: &Store, log: LogId, mut at: Offset, bytes_max: u64) -> Offset {
+pub(crate) async fn by_bytes(store: &Store, log: LogId, mut at: Offset, bytes_max: u64) -> Offset {
     let mut excess = store.bytes(log).saturating_sub(bytes_max);
     while excess > 0 {
         let Ok(extents) = store.extents(log, at, EXTENTS).await else { return at };

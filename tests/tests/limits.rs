@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use ferrymq_client::v1::{
-    ErrorReason, Limits, Message, NackMode, Overflow, PublishRequest, PurgeRequest, Queue, Topic, purge_request,
+    ErrorReason, Limits, Message, NackMode, Overflow, PublishRequest, PurgeRequest, Queue, purge_request,
 };
 use ferrymq_client::{Client, Code, Destination};
 use ferrymq_tests::{
@@ -249,7 +249,4 @@ async fn limits_are_checked_and_are_settings() {
     assert!(!same.created);
     let other = client.create_queue(limited(6, 0, Overflow::Reject), vec![]).await.unwrap_err();
     assert_eq!(other.metadata().get("fields").map(String::as_str), Some("limits"));
-    let limits = Some(Limits { max_messages: 5, ..Limits::default() });
-    let topic = client.create_topic(Topic { name: "t".into(), limits, ..Topic::default() }).await.unwrap_err();
-    assert_eq!(topic.field_violations()[0].field, "topic.limits");
 }

@@ -15,7 +15,8 @@ pub enum TopicCommand {
     #[command(after_help = "Examples:
   ferrymq topic create orders
   ferrymq topic create audit --keep-forever
-  ferrymq topic create orders --alternate unrouted")]
+  ferrymq topic create orders --alternate unrouted
+  ferrymq topic create ticks --max-messages 100000 --drop-oldest")]
     Create {
         /// Its name.
         name: String,
@@ -28,6 +29,15 @@ pub enum TopicCommand {
         /// Keep everything.
         #[arg(long)]
         keep_forever: bool,
+        /// At most so many messages are kept, for queues and for replay.
+        #[arg(long)]
+        max_messages: Option<i64>,
+        /// At most this much is kept, e.g. 10GiB.
+        #[arg(long, value_parser = values::bytes)]
+        max_bytes: Option<u64>,
+        /// At these limits the oldest goes to the dead letters of queues that have yet to settle it; otherwise publishers are refused, or wait.
+        #[arg(long)]
+        drop_oldest: bool,
         /// What matches no queue goes on to this topic.
         #[arg(long, default_value = "", hide_default_value = true)]
         alternate: String,

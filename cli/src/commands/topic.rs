@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferrymq_client::v1::{ResourceView, Retention, Topic};
+use ferrymq_client::v1::{Limits, Overflow, ResourceView, Retention, Topic};
 use ferrymq_server::config::units;
 
 use super::Context;
@@ -13,7 +13,21 @@ use crate::{json, output, values};
 /// Runs one of them.
 pub async fn run(command: TopicCommand, context: &Context) -> Result<(), Failure> {
     match command {
-        TopicCommand::Create { name, keep_for, keep_bytes, keep_forever, alternate } => {
+        TopicCommand::Create {
+            name,
+            keep_for,
+            keep_bytes,
+            keep_forever,
+            max_messages,
+            max_bytes,
+            drop_oldest,
+            alternate,
+        } => {
+            let limits = (max_messages.is_some() || max_bytes.is_some()).then(|| Limits {
+                max_messages: max_messages.unwrap_or(0),
+                max_bytes: max_bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0),
+                overflow: if drop_oldest { Overflow::DropOldest } else { Overflow::Reject }.into(),
+            });
             let set = keep_forever || keep_for.is_some() || keep_bytes.is_some();
             let retention = set.then(|| Retention {
                 forever: keep_forever,
@@ -21,7 +35,7 @@ pub async fn run(command: TopicCommand, context: &Context) -> Result<(), Failure
                 max_bytes: keep_bytes.and_then(|bytes| i64::try_from(bytes).ok()).unwrap_or(0),
                 ..Retention::default()
             });
-            create(Topic { name, retention, alternate_topic: alternate, ..Topic::default() }, context).await
+            create(Topic { name, retention, limits, alternate_topic: alternate, ..Topic::default() }, context).await
         }
         TopicCommand::Get(which) => {
             let topic = context.client.get_topic(which.name).await?;

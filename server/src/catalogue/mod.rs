@@ -19,7 +19,7 @@ use bytes::Bytes;
 use ferrymq_core::matcher::Matcher;
 use ferrymq_core::{LogId, Offset, message};
 
-use crate::committer::{Gate, Owner};
+use crate::committer::{Cap, Gate, Owner};
 use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
@@ -130,7 +130,7 @@ pub struct Queue {
 impl Queue {
     /// A queue whose task runs.
     pub fn new(record: QueueRecord, handle: QueueHandle) -> Self {
-        let gate = Arc::new(Gate::new(LogId(record.inbox), Owner::Queue(record.settings.name.clone())));
+        let gate = Arc::new(Gate::new(LogId(record.inbox), Owner::Queue(record.settings.name.clone()), None));
         Self { record, handle, gate }
     }
 
@@ -220,7 +220,8 @@ impl Catalogue {
         }
         let filtered = Filtered::new(tried);
         let (counters, gate) = before.map(|topic| (topic.counters.clone(), topic.gate.clone())).unwrap_or_else(|| {
-            (Arc::default(), Arc::new(Gate::new(LogId(record.log), Owner::Topic(record.settings.name.clone()))))
+            let owner = Owner::Topic(record.settings.name.clone());
+            (Arc::default(), Arc::new(Gate::new(LogId(record.log), owner, Cap::of(&record.settings))))
         });
         let depth_of = |queue: &u64| self.queues_by_id.get(queue).and_then(|queue| queue.handle.depth());
         let counted = queues.iter().filter_map(|queue| Some((*queue, depth_of(queue)?))).collect();

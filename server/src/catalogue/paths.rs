@@ -19,6 +19,9 @@ pub const LINKS_MAX: usize = 8;
 /// Most paths that one binding may make.
 pub const PATHS_MAX: usize = 4_096;
 
+/// Most bytes of them, encoded: conditions may be long.
+const PATHS_BYTES_MAX: usize = 8 << 20;
+
 /// The topic-to-topic bindings on a way, in its order.
 type Way = Vec<Arc<BindingRecord>>;
 
@@ -87,12 +90,18 @@ impl Catalogue {
         if ways.len() * behind.len() > PATHS_MAX {
             return Err(too_many());
         }
-        let link = Some(new).filter(|new| new.is_link());
-        let path = |way: &Way, last: &BindingRecord| {
-            let links: Vec<&BindingRecord> = way.iter().map(|link| &**link).chain(link).collect();
-            path(&links, last)
-        };
-        Ok(ways.iter().flat_map(|way| behind.iter().filter_map(|last| path(way, last))).collect())
+        let (mut paths, mut bytes) = (Vec::with_capacity(ways.len() * behind.len()), 0);
+        for way in &ways {
+            let mut links: Vec<&BindingRecord> = way.iter().map(|link| &**link).collect();
+            links.extend(Some(new).filter(|new| new.is_link()));
+            let more: Vec<BindingRecord> = behind.iter().filter_map(|last| path(&links, last)).collect();
+            bytes += more.iter().map(prost::Message::encoded_len).sum::<usize>();
+            if bytes > PATHS_BYTES_MAX {
+                return Err(too_many());
+            }
+            paths.extend(more);
+        }
+        Ok(paths)
     }
 
     /// The live bindings of these numbers, and the paths that they are part of.

@@ -59,7 +59,9 @@ pub fn topic(mut topic: pb::Topic) -> Result<pb::Topic, Error> {
     unsupported(topic.dedup_window.is_some_and(|d| d != Duration::default()), "topic.dedup_window")?;
     unsupported(topic.priority_levels > 1, "topic.priority_levels")?;
     non_negative("topic.priority_levels", i64::from(topic.priority_levels))?;
-    unsupported(topic.limits.is_some(), "topic.limits")?;
+    if let Some(limits) = &mut topic.limits {
+        check_limits("topic.limits", limits)?;
+    }
     if !topic.alternate_topic.is_empty() {
         name("topic.alternate_topic", &topic.alternate_topic)?;
     }

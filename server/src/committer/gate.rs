@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use ferrymq_core::LogId;
 
+use super::cap::Cap;
 use crate::error::Error;
 
 /// What happens to an append that comes to a gate.
@@ -24,6 +25,7 @@ pub struct Gate {
     log: LogId,
     passage: AtomicU8,
     owner: Owner,
+    cap: Option<Cap>,
 }
 
 /// Whose log it is.
@@ -36,10 +38,23 @@ pub enum Owner {
 }
 
 impl Gate {
-    /// The open gate of `log`.
+    /// The open gate of `log`, which keeps no more than `cap` says.
     #[must_use]
-    pub fn new(log: LogId, owner: Owner) -> Self {
-        Self { log, passage: AtomicU8::new(Passage::Open as u8), owner }
+    pub fn new(log: LogId, owner: Owner, cap: Option<Cap>) -> Self {
+        Self { log, passage: AtomicU8::new(Passage::Open as u8), owner, cap }
+    }
+
+    /// How much the log may keep, if that is limited.
+    pub fn cap(&self) -> Option<&Cap> {
+        self.cap.as_ref()
+    }
+
+    /// Why an append is refused that finds no room.
+    pub fn full(&self) -> Error {
+        match &self.owner {
+            Owner::Topic(name) => Error::topic_full(name),
+            Owner::Queue(name) => Error::queue_full(name),
+        }
     }
 
     /// Whose log it is.

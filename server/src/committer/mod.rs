@@ -4,6 +4,7 @@
 //! synced the next one forms in its channels; there is no artificial wait. Settlements and admin changes go before
 //! publishes, and still go when the disk is full (group commit after Helland et al., "Group Commit Timers", 1987).
 
+mod cap;
 mod gate;
 mod pins;
 mod seal;
@@ -25,6 +26,7 @@ use crate::catalogue::Catalogue;
 use crate::depth::{Fit, Load, Settled};
 use crate::error::Error;
 use crate::watch::LogWatch;
+pub use cap::{Cap, dropped_below};
 pub use gate::{Gate, Owner, Passage};
 pub use pins::{Look, Pin, Pins};
 pub use verdicts::{NewestVerdicts, Verdicts};
@@ -135,7 +137,7 @@ impl Submission {
 pub struct Committer {
     first: mpsc::Sender<Submission>,
     publishes: mpsc::Sender<Submission>,
-    /// Of publishes to queues with limits, which may wait for room there, and of all others.
+    /// Of publishes to queues and topics with limits, which may wait for room there, and of all others.
     rooms: [Arc<Semaphore>; 2],
     room_bytes: usize,
     full: watch::Receiver<bool>,
@@ -185,6 +187,7 @@ impl Committer {
             catalogue,
             waiting: Vec::new(),
             may_go: false,
+            tidied: Instant::now(),
         };
         tokio::spawn(writer.run(first_rx, publishes_rx));
         let room_bytes = unconfirmed_bytes_max.min(Semaphore::MAX_PERMITS);
@@ -220,12 +223,12 @@ impl Committer {
     pub async fn publish(&self, change: Change) -> Result<Pending, Error> {
         let bytes = change.bytes().clamp(1, self.room_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let mut loads = change.appends.iter().flat_map(|append| &append.loads);
-        let room = &self.rooms[usize::from(loads.clone().next().is_none())];
+        let is_limited = |append: &Append| !append.loads.is_empty() || append.gate.cap().is_some();
+        let room = &self.rooms[usize::from(!change.appends.iter().any(is_limited))];
         let room = match Arc::clone(room).try_acquire_many_owned(permits) {
             Ok(room) => room,
-            Err(_) => match loads.find(|load| load.fit() == Fit::No && matches!(change.patience, Patience::None)) {
-                Some(load) => return Err(load.depth.full()),
+            Err(_) => match refusal(&change) {
+                Some(error) => return Err(error),
                 None => self.wait_for_room(room, permits, change.patience).await?,
             },
         };
@@ -290,4 +293,14 @@ impl Committer {
         to.send(submission).await.map_err(|_| Error::writes_stopped())?;
         Ok(Pending(answer))
     }
+}
+
+/// Why a publish that would have to wait, and has no patience, is refused at once: something that it goes to is full.
+fn refusal(change: &Change) -> Option<Error> {
+    if !matches!(change.patience, Patience::None) {
+        return None;
+    }
+    let load = change.appends.iter().flat_map(|append| &append.loads).find(|load| load.fit() == Fit::No);
+    let full = || change.appends.iter().find(|append| append.gate.cap().is_some_and(Cap::is_full));
+    load.map(|load| load.depth.full()).or_else(|| full().map(|append| append.gate.full()))
 }

@@ -11,6 +11,7 @@ use ferrymq_engine::store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
+use super::cap::Caps;
 use super::gate::Passage;
 use super::seal::{Seal, Turned};
 use super::{Committed, MUCH_BYTES, NewestVerdicts, Patience, Submission};
@@ -40,6 +41,8 @@ pub(super) struct Writer {
     pub(super) waiting: Vec<Submission>,
     /// Some of it may go now.
     pub(super) may_go: bool,
+    /// When `much` was last told because a topic is at its limits.
+    pub(super) tidied: Instant,
 }
 
 /// What is to be done with a submission.
@@ -60,6 +63,8 @@ struct Round {
     taken: usize,
     /// Streams and logs for which something waits: nothing of the same stream may overtake it.
     blocked: Vec<(u64, LogId)>,
+    /// Topics with limits.
+    caps: Caps,
 }
 
 impl Writer {
@@ -133,6 +138,10 @@ impl Writer {
                 }
                 Fate::Refuse(error) => drop(submission.reply.send(Err(error))),
             }
+        }
+        if round.caps.is_over && self.tidied.elapsed() >= ROOM_POLL {
+            self.tidied = Instant::now();
+            self.much.notify_one();
         }
         let sealed = seal.finish();
         let is_full = round.is_full | self.commit_group(group, sealed).await;
@@ -213,7 +222,15 @@ impl Writer {
 
 impl Round {
     fn new(is_draining: bool) -> Self {
-        Self { now: Instant::now(), is_draining, room: None, is_full: false, taken: 0, blocked: Vec::new() }
+        Self {
+            now: Instant::now(),
+            is_draining,
+            room: None,
+            is_full: false,
+            taken: 0,
+            blocked: Vec::new(),
+            caps: Caps::default(),
+        }
     }
 
     fn fate(&mut self, submission: &Submission, store: &Store, seal_bytes: usize) -> Fate {
@@ -239,9 +256,15 @@ impl Round {
                 Fit::No => return self.wait_or(submission, load.depth.full()),
             }
         }
+        for append in submission.change.appends.iter().filter(|_| !submission.urgent) {
+            if !self.caps.fits(append, store) {
+                return self.wait_or(submission, append.gate.full());
+            }
+        }
         if !submission.urgent && self.taken >= seal_bytes {
             return Fate::Wait;
         }
+        submission.change.appends.iter().for_each(|append| self.caps.add(append));
         self.taken += bytes;
         self.room = self.room.map(|room| room.saturating_sub(bytes as u64));
         Fate::Go

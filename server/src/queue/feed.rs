@@ -41,6 +41,8 @@ pub(super) struct Feed {
     pub(super) began_at: Offset,
     /// Messages that matched since then.
     pub(super) received: u64,
+    /// What stands before it goes to the dead letters: the log is over its limits.
+    pub(super) given_up_below: Offset,
     /// Where the queue keeps keys in order.
     pub(super) keys: Option<KeyHash>,
 }
@@ -163,6 +165,7 @@ impl Task {
             read_to,
             began_at,
             received: 0,
+            given_up_below: 0,
             keys: self.keys.clone(),
         };
         self.feeds.insert(log, feed);

@@ -108,6 +108,23 @@ impl Task {
     }
 }
 
+impl Task {
+    /// Gives up what nobody holds of logs that are over their own limits.
+    pub(super) fn drop_given_up(&mut self) {
+        let mut dropped = false;
+        for (log, feed) in &self.feeds {
+            let is_behind = self.machine.cursor(*log).is_some_and(|cursor| cursor.floor() < feed.given_up_below);
+            while is_behind && self.machine.drop_oldest_of(*log, feed.given_up_below) {
+                dropped = true;
+            }
+        }
+        // What stood behind the window comes into it now.
+        if dropped {
+            self.notify.notify_one();
+        }
+    }
+}
+
 /// Counts what is not settled below the ends that it is told.
 async fn count(
     store: Store,

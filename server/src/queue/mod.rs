@@ -204,6 +204,7 @@ pub(crate) enum Message {
     Settle { held: Vec<Held>, settlement: Settlement, reply: Reply<Vec<SettleStatus>> },
     Rebind { bindings: Vec<Arc<BindingRecord>>, rules: u64 },
     Recount,
+    GiveUp { log: LogId, below: Offset },
     Purge(Reply<u64>),
     Pause(bool, Reply<()>),
     Seek(seek::Seeking),
@@ -243,6 +244,12 @@ impl QueueHandle {
             // A queue that has ended has nothing to count.
             let _ = self.mailbox.send(Message::Recount).await;
         }
+    }
+
+    /// What stands in `log` before `below` is dead-lettered, as the log is over its limits. Left out when the task is busy:
+    /// it will be told again.
+    pub fn give_up(&self, log: LogId, below: Offset) {
+        let _ = self.mailbox.try_send(Message::GiveUp { log, below });
     }
 
     /// Opens a consumer.

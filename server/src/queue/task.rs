@@ -200,6 +200,7 @@ impl Task {
         self.watch_idleness(now);
         if self.can_deliver() {
             self.drop_overflow();
+            self.drop_given_up();
             if !self.record.settings.paused {
                 self.hand_out(now).await;
                 self.serve_pulls(now).await;
@@ -258,6 +259,11 @@ impl Task {
                 self.holds.let_go(rules);
             }
             Message::Recount => self.recount().await,
+            Message::GiveUp { log, below } => {
+                if let Some(feed) = self.feeds.get_mut(&log) {
+                    feed.given_up_below = feed.given_up_below.max(below);
+                }
+            }
             Message::Purge(reply) => self.purge(reply).await,
             Message::Pause(paused, reply) => {
                 self.record.settings.paused = paused;

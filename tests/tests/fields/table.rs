@@ -181,7 +181,7 @@ pub const FIELDS: &[Row] = &[
         r#"{"topic": {"name": "x", "priority_levels": 2}}"#,
         "topic.priority_levels",
     ),
-    Refused("Topic.limits", TOPIC, r#"{"topic": {"name": "x", "limits": {"max_messages": 5}}}"#, "topic.limits"),
+    Shown("Topic.limits", "topic_limits::a_full_topic_refuses_whole_batches_and_takes_them_once_its_queues_are_done"),
     Shown("Topic.alternate_topic", "alternates::what_matches_no_queue_goes_to_the_alternate_over_a_kill_too"),
     Output("Topic.uid"),
     Output("Topic.etag"),

@@ -1,8 +1,9 @@
 //! What leaves a queue that has limits, and how room is made in one.
 
 use super::machine::{Item, Key, QueueMachine};
-use super::{DeadLetterOut, Freed};
+use super::{DeadLetterOut, Freed, Place};
 use crate::batch::DeadLetterReason;
+use crate::{LogId, Offset};
 
 impl QueueMachine {
     /// A message was settled that is known here.
@@ -37,11 +38,23 @@ impl QueueMachine {
 
     /// Gives up the oldest message that nobody holds and that may be delivered; its bytes, if there is one.
     pub fn drop_oldest(&mut self) -> Option<u32> {
-        let (&(_, log, offset), &item) = self.ready.first_key_value()?;
+        let (&place, &item) = self.ready.first_key_value()?;
+        Some(self.overflow(place, item))
+    }
+
+    /// Gives up the oldest message of a log before `below` that nobody holds and that may be delivered; false if there is none.
+    pub fn drop_oldest_of(&mut self, log: LogId, below: Offset) -> bool {
+        let found = self.ready.iter().find(|((_, of, offset), _)| *of == log && *offset < below);
+        let Some((place, item)) = found.map(|(place, item)| (*place, *item)) else { return false };
+        self.overflow(place, item);
+        true
+    }
+
+    fn overflow(&mut self, (_, log, offset): Place, item: Item) -> u32 {
         self.stats.overflowed += 1;
         let (reason, attempts) = (DeadLetterReason::Overflow, item.attempts);
         self.dead_letters.push(DeadLetterOut { log, offset, reason, attempts, description: String::new() });
         self.settle((log, offset));
-        Some(item.bytes)
+        item.bytes
     }
 }

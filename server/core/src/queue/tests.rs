@@ -564,6 +564,24 @@ fn purge_settles_what_waits_but_not_what_is_held() {
 }
 
 #[test]
+fn the_oldest_of_a_log_are_given_up_below_a_place_but_not_what_is_held() {
+    let (mut machine, held) = one_message();
+    for offset in 1..4 {
+        machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
+    }
+    assert!(!machine.drop_oldest_of(LOGS[1], 4), "it is of another log");
+    assert!(machine.drop_oldest_of(LOGS[0], 3) && machine.drop_oldest_of(LOGS[0], 3));
+    assert!(!machine.drop_oldest_of(LOGS[0], 3));
+    let stats = machine.stats();
+    assert_eq!((stats.ready, stats.unsettled, stats.overflowed), (1, 1, 2));
+    let letters = machine.take_outbox().unwrap().dead_letters;
+    let given_up: Vec<_> = letters.iter().map(|letter| (letter.offset, letter.reason)).collect();
+    assert_eq!(given_up, [(1, DeadLetterReason::Overflow), (2, DeadLetterReason::Overflow)]);
+    assert_eq!(machine.ack(held.log, held.offset), SettleStatus::Ok);
+    assert_eq!(machine.cursor(LOGS[0]).unwrap().floor(), 3);
+}
+
+#[test]
 fn timers_of_settled_messages_do_not_pile_up() {
     let (mut machine, held) = one_message();
     machine.ack(held.log, held.offset);

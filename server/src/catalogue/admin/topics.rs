@@ -21,7 +21,11 @@ impl Task {
             let differ = differing(&[
                 ("labels", !given.labels.is_empty() && given.labels != there.labels),
                 ("retention", given.retention.is_some() && settings.retention != there.retention),
-                ("alternate_topic", given.alternate_topic != there.alternate_topic),
+                ("limits", given.limits.is_some() && settings.limits != there.limits),
+                (
+                    "alternate_topic",
+                    !settings.alternate_topic.is_empty() && settings.alternate_topic != there.alternate_topic,
+                ),
             ]);
             return match differ {
                 None => Ok((there.clone(), false)),
@@ -48,7 +52,8 @@ impl Task {
         };
         check_etag(&request.etag, &topic.record.settings.uid)?;
         let log = topic.log();
-        let leads_on = |binding: &BindingRecord| binding.log == log.0 || binding.to_topic() == Some(&request.name);
+        let leads_on =
+            |binding: &BindingRecord| binding.log == log.0 || binding.to_topic() == Some(request.name.as_str());
         let bound: Vec<BindingRecord> = {
             let there = self.catalogue.bindings.values().filter(|binding| binding.is_alive() && leads_on(binding));
             self.catalogue.with_paths(&there.map(|binding| binding.id).collect())
