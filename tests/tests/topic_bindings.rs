@@ -255,9 +255,7 @@ async fn exactly_what_is_published_between_the_two_commits_goes_on() {
         let expected = index % 2 == 0;
         assert!((pair[0].latest..pair[1].earliest).all(|number| came(number) == expected), "interval {index}");
     }
-    for (index, cut) in cuts.iter().enumerate() {
-        let inside: Vec<bool> = (cut.earliest..cut.latest).map(came).collect();
-        let turns = inside.windows(2).filter(|pair| pair[0] != pair[1]).count();
-        assert!(turns <= 1, "cut {index} of {}: {inside:?}", cuts.len());
-    }
+    let all: Vec<bool> = (0..MESSAGES).map(came).collect();
+    let turns = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert!(turns <= cuts.len(), "{turns} turns by {} changes", cuts.len());
 }
