@@ -2,6 +2,8 @@
 
 mod broker;
 mod connected;
+#[cfg(test)]
+mod documented;
 mod messages;
 mod resources;
 mod snapshots;
