@@ -52,6 +52,7 @@ impl QueueMachine {
 
     fn overflow(&mut self, (_, log, offset): Place, item: Item) -> u32 {
         self.stats.overflowed += 1;
+        self.await_dead_letter();
         let (reason, attempts) = (DeadLetterReason::Overflow, item.attempts);
         self.dead_letters.push(DeadLetterOut { log, offset, reason, attempts, description: String::new() });
         self.settle((log, offset));

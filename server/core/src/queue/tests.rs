@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod given_back;
 mod gone;
 mod order;
+mod promises;
 
 use super::*;
 use crate::QueueId;
@@ -74,6 +75,7 @@ struct World {
     kept: Vec<ConsumerId>,
     crashed: bool,
     dead_letter_expired: bool,
+    promises: promises::Promises,
 }
 
 fn config(dead_letter_expired: bool) -> QueueConfig {
@@ -103,8 +105,8 @@ fn machine_with(config: QueueConfig, disk: &BTreeMap<LogId, Cursor>) -> QueueMac
 }
 
 /// Of which a key parks little, so that it soon has to read again.
-fn small_machine(disk: &BTreeMap<LogId, Cursor>, ordering: Ordering, dead_letter_expired: bool) -> QueueMachine {
-    let mut machine = machine_with(QueueConfig { ordering, ..config(dead_letter_expired) }, disk);
+fn small_machine(disk: &BTreeMap<LogId, Cursor>, config: QueueConfig) -> QueueMachine {
+    let mut machine = machine_with(config, disk);
     machine.keys.bounds = keys::Bounds { each: 3, all: 5 };
     machine
 }
@@ -113,12 +115,14 @@ impl World {
     fn ordered(seed: u64, ordering: Ordering) -> Self {
         let disk = BTreeMap::new();
         let dead_letter_expired = seed.is_multiple_of(2);
+        let promises = promises::Promises::new(seed);
+        let config = QueueConfig { ordering, rate: promises.rate, ..config(dead_letter_expired) };
         Self {
             ordering,
             seeks: ordering == Ordering::None || (ordering == Ordering::Key && seed.is_multiple_of(2)),
             seed: Seeded(seed),
             now: 1_000_000,
-            machine: small_machine(&disk, ordering, dead_letter_expired),
+            machine: small_machine(&disk, config),
             disk,
             published: Vec::new(),
             offered: 0,
@@ -132,11 +136,12 @@ impl World {
             kept: Vec::new(),
             crashed: false,
             dead_letter_expired,
+            promises,
         }
     }
 
     fn step(&mut self) {
-        match self.seed.below(19) {
+        match self.seed.below(20) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -151,10 +156,12 @@ impl World {
             15 => self.change_window(),
             16 => self.part(),
             17 => self.resume(),
+            18 if self.seed.below(2) == 0 => self.drop_overflow(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
         }
+        self.check_depth();
     }
 
     fn publish(&mut self) {
@@ -167,12 +174,13 @@ impl World {
         if matches {
             let expires = if self.seed.below(3) == 0 { self.now + self.seed.below(6_000) } else { NEVER };
             self.owed.insert((log, offset), Owed { expires, ..Owed::default() });
+            self.promises.came(offset);
         }
     }
 
     fn entry(&self, message: Published) -> Entry {
         let Published { commit, log, offset, key, .. } = message;
-        Entry { commit, log, offset, bytes: 10, expires: self.owed[&(log, offset)].expires, key }
+        Entry { commit, log, offset, bytes: promises::bytes_of(offset), expires: self.owed[&(log, offset)].expires, key }
     }
 
     fn offer(&mut self) {
@@ -190,7 +198,9 @@ impl World {
     fn come(&mut self) {
         let window = Window { messages: 1 + self.seed.below(5) as u32, bytes: 5 + self.seed.below(40) };
         let mode = if self.seed.below(2) == 0 { LeaseMode::Stream } else { LeaseMode::Timed };
-        self.consumers.push(self.machine.add_consumer(window, 1_000, mode));
+        let consumer = self.machine.add_consumer(window, 1_000, mode);
+        self.promises.windows.insert(consumer, window);
+        self.consumers.push(consumer);
     }
 
     fn go(&mut self) {
@@ -215,6 +225,7 @@ impl World {
         let Some(index) = self.any(self.consumers.len()) else { return };
         let window = Window { messages: self.seed.below(6) as u32, bytes: 5 + self.seed.below(40) };
         assert!(self.machine.set_window(self.consumers[index], window));
+        self.promises.windows.insert(self.consumers[index], window);
     }
 
     /// A stream breaks, and what it held is kept for it.
@@ -238,6 +249,7 @@ impl World {
         let numbers = still.iter().map(|held| held.delivery).collect();
         let before: Vec<bool> = still.iter().map(|held| self.is_with(held)).collect();
         let window = Window { messages: 1 + self.seed.below(5) as u32, bytes: 5 + self.seed.below(40) };
+        self.promises.windows.insert(consumer, window);
         assert!(self.machine.resume_consumer(consumer, (window, 1_000, LeaseMode::Stream), &numbers, self.now));
         assert!(!lost.iter().any(|held| self.is_with(held)), "what was lost on the way is still leased");
         let after: Vec<bool> = still.iter().map(|held| self.is_with(held)).collect();
@@ -245,7 +257,7 @@ impl World {
             // What was lost takes back what is behind it.
             assert!(after.iter().zip(&before).all(|(after, before)| *before || !*after));
         } else {
-            assert_eq!(after, before);
+            assert_eq!(after, before, "what a consumer still holds was taken from it");
         }
         let load = self.machine.loads(&[consumer])[0];
         assert_eq!((load.window, load.unsettled as usize), (window, after.iter().filter(|is| **is).count()));
@@ -255,7 +267,9 @@ impl World {
         let mut out = Vec::new();
         self.machine.deliver(self.now, &mut out);
         assert!(out.iter().all(|assignment| self.consumers.contains(&assignment.consumer)));
+        let served: BTreeSet<ConsumerId> = out.iter().map(|assignment| assignment.consumer).collect();
         self.sent(out);
+        self.check_windows(&served);
     }
 
     fn pull(&mut self) {
@@ -278,6 +292,7 @@ impl World {
             assert!(!owed.dead, "a dead letter came back: {assignment:?}");
             assert!(owed.expires > self.now, "an expired message was delivered: {assignment:?}");
             owed.deliveries += 1;
+            self.promises.sent(&assignment, self.now);
             assert!(owed.deliveries == 1 || assignment.attempt > 1, "a duplicate does not say so: {assignment:?}");
             let is_exact = !self.crashed && !owed.sought;
             assert!(!is_exact || assignment.attempt == owed.deliveries, "without a crash attempts are exact");
@@ -296,6 +311,9 @@ impl World {
 
     fn ack(&mut self) {
         let Some(from) = self.any(self.held.len()) else { return };
+        if self.promises.exactly_once || self.seed.below(4) == 0 {
+            return self.take(from);
+        }
         let upto = self.held.len().min(from + 1 + self.seed.below(4) as usize);
         let acked: Vec<_> = self.held.drain(from..upto).map(|held| (held.log, held.offset)).collect();
         let statuses = self.machine.ack_all(acked.iter().copied());
@@ -328,6 +346,7 @@ impl World {
     /// Takes what is to be committed.
     fn hand_in(&mut self) {
         if let Some(outbox) = self.machine.take_outbox() {
+            self.promises.left(outbox.freed);
             self.committing.push((outbox, std::mem::take(&mut self.acks_taken), None));
         }
     }
@@ -361,6 +380,7 @@ impl World {
         }
         for key in acks {
             self.owed.get_mut(&key).unwrap().acked = true;
+            self.promises.done(key);
         }
         if let Some((log, floor, settled)) = sought {
             self.sought(log, floor, &settled);
@@ -379,6 +399,8 @@ impl World {
         self.machine.seek(log, floor, &settled);
         let outbox = self.machine.take_outbox().expect("a seek is on record");
         assert!(outbox.dead_letters.is_empty());
+        self.machine.forget_unread();
+        self.count_anew();
         self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Some((log, floor, settled))));
         self.held.retain(|held| held.log != log);
         (self.offered, self.again) = (0, None);
@@ -390,6 +412,7 @@ impl World {
             let is_done = *offset < floor || settled.iter().any(|(from, to)| (*from..*to).contains(offset));
             (owed.acked, owed.dead, owed.failures_max, owed.sought) = (is_done, false, 0, true);
         }
+        self.promises.sought(log);
     }
 
     fn pass_time(&mut self) {
@@ -410,9 +433,17 @@ impl World {
         self.consumers.clear();
         self.kept.clear();
         self.crashed = true;
-        self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
+        self.begin_life();
+    }
+
+    fn begin_life(&mut self) {
+        let rate = self.promises.rate;
+        let config = QueueConfig { ordering: self.ordering, rate, ..config(self.dead_letter_expired) };
+        self.machine = small_machine(&self.disk, config);
         (self.offered, self.again) = (0, None);
         self.streak = order::Streak::default();
+        self.promises.begin_life();
+        self.count_anew();
     }
 
     /// A clean stop and a start: nothing is in doubt behind it.
@@ -427,9 +458,7 @@ impl World {
         self.held.clear();
         self.consumers.clear();
         self.kept.clear();
-        self.machine = small_machine(&self.disk, self.ordering, self.dead_letter_expired);
-        (self.offered, self.again) = (0, None);
-        self.streak = order::Streak::default();
+        self.begin_life();
     }
 
     /// In the end everything that matched is acked or dead, and nothing else is.
@@ -437,14 +466,12 @@ impl World {
         for consumer in std::mem::take(&mut self.kept) {
             self.machine.remove_consumer(consumer, End::BrokerEnded, self.now);
         }
+        let window = Window { messages: 50, bytes: 1 << 20 };
+        self.consumers.push(self.machine.add_consumer(window, 1_000, LeaseMode::Stream));
         for consumer in &self.consumers {
-            assert!(self.machine.set_window(*consumer, Window { messages: 50, bytes: 1 << 20 }));
+            assert!(self.machine.set_window(*consumer, window));
+            self.promises.windows.insert(*consumer, window);
         }
-        self.consumers.push(self.machine.add_consumer(
-            Window { messages: 50, bytes: 1 << 20 },
-            1_000,
-            LeaseMode::Stream,
-        ));
         for _ in 0..200 {
             self.now += 10_000;
             for held in &self.held {
@@ -469,6 +496,7 @@ impl World {
         assert!(left.is_empty(), "lost: {left:?}");
         let stats = self.machine.stats();
         assert_eq!((stats.ready, stats.unsettled, stats.backing_off), (0, 0, 0));
+        self.promises.check_empty();
         for log in LOGS {
             let end = self.published.iter().filter(|m| m.log == log).count() as u64;
             let open: BTreeSet<u64> = (0..end).filter(|o| !self.machine.cursor(log).unwrap().is_settled(*o)).collect();

@@ -1,0 +1,149 @@
+//! What the model knows beside order: how fast a queue may deliver, who may settle, what a consumer takes, and how many
+//! messages are there.
+
+use super::*;
+
+/// What a history is held to beside what is owed.
+pub(super) struct Promises {
+    /// No faster than this.
+    pub rate: Option<Rate>,
+    /// Only the newest delivery settles.
+    pub exactly_once: bool,
+    /// What each consumer takes.
+    pub windows: BTreeMap<ConsumerId, Window>,
+    /// More than these push the oldest out.
+    messages_max: Option<i64>,
+    /// When each delivery of this life was made.
+    sent_at: Vec<Millis>,
+    /// The newest delivery of each message.
+    newest: BTreeMap<(LogId, Offset), u64>,
+    /// Settled for good, by an ack that is on disk.
+    done: BTreeSet<(LogId, Offset)>,
+    /// Messages and bytes, as one counts who is only told what comes and what leaves.
+    depth: (i64, i64),
+}
+
+/// Not all of one size.
+pub(super) fn bytes_of(offset: Offset) -> u32 {
+    4 + (offset * 7 % 13) as u32
+}
+
+impl Promises {
+    pub(super) fn new(seed: u64) -> Self {
+        let rate = Rate { per_second: 0.5 + (seed % 4) as f64, burst: 1 + (seed / 3 % 3) as u32 };
+        Self {
+            rate: (seed % 3 == 1).then_some(rate),
+            exactly_once: seed.is_multiple_of(5),
+            messages_max: (seed % 4 == 3).then_some(3 + (seed / 4 % 5) as i64),
+            windows: BTreeMap::new(),
+            sent_at: Vec::new(),
+            newest: BTreeMap::new(),
+            done: BTreeSet::new(),
+            depth: (0, 0),
+        }
+    }
+
+    pub(super) fn came(&mut self, offset: Offset) {
+        self.depth.0 += 1;
+        self.depth.1 += i64::from(bytes_of(offset));
+    }
+
+    pub(super) fn left(&mut self, freed: Freed) {
+        self.depth.0 -= freed.messages as i64;
+        self.depth.1 -= freed.bytes as i64;
+    }
+
+    pub(super) fn begin_life(&mut self) {
+        self.sent_at.clear();
+        self.newest.clear();
+        self.windows.clear();
+    }
+
+    pub(super) fn sent(&mut self, assignment: &Assignment, now: Millis) {
+        self.newest.insert((assignment.log, assignment.offset), assignment.delivery);
+        self.sent_at.push(now);
+        let Some(rate) = self.rate else { return };
+        for (before, since) in self.sent_at.iter().enumerate() {
+            let allowed = f64::from(rate.burst) + rate.per_second * (now - since) as f64 / 1_000.0;
+            let count = self.sent_at.len() - before;
+            assert!(count as f64 <= allowed + 1e-6, "{count} went out faster than {rate:?} since {since}, now {now}");
+        }
+    }
+
+    /// An ack is on disk: whoever asked for the message at most once gets it now.
+    pub(super) fn done(&mut self, key: (LogId, Offset)) {
+        assert!(self.done.insert(key), "settled twice: {key:?}");
+    }
+
+    pub(super) fn sought(&mut self, log: LogId) {
+        self.done.retain(|(of, _)| *of != log);
+    }
+
+    pub(super) fn check_empty(&self) {
+        assert_eq!(self.depth, (0, 0), "the count of what is there has drifted");
+    }
+}
+
+impl World {
+    /// What is not settled, message by message.
+    fn naive_depth(&self) -> (i64, i64) {
+        let is_there = |m: &&Published| m.matches && !self.machine.cursor(m.log).is_some_and(|c| c.is_settled(m.offset));
+        let there = self.published.iter().filter(is_there);
+        there.fold((0, 0), |(messages, bytes), m| (messages + 1, bytes + i64::from(bytes_of(m.offset))))
+    }
+
+    pub(super) fn count_anew(&mut self) {
+        self.promises.depth = self.naive_depth();
+    }
+
+    /// Nothing is taken off the count twice; where all has been read nothing is missing from it either.
+    pub(super) fn check_depth(&self) {
+        let (naive, freed) = (self.naive_depth(), self.machine.freed());
+        let depth = (self.promises.depth.0 - freed.messages as i64, self.promises.depth.1 - freed.bytes as i64);
+        assert!(depth.0 >= naive.0 && depth.1 >= naive.1, "{depth:?} are counted of {naive:?} that are there");
+        if self.ordering != Ordering::Key && self.offered == self.published.len() {
+            assert_eq!(depth, naive, "the count of what is there has drifted");
+        }
+    }
+
+    /// The queue has a limit, and the oldest go.
+    pub(super) fn drop_overflow(&mut self) {
+        let Some(max) = self.promises.messages_max else { return };
+        let mut excess = self.promises.depth.0 - self.machine.freed().messages as i64 - max;
+        while excess > 0 && self.machine.drop_oldest().is_some() {
+            excess -= 1;
+        }
+        assert!(excess <= 0 || self.machine.first_ready_commit().is_none(), "{excess} too many stay");
+    }
+
+    /// Who got something has not more than it takes.
+    pub(super) fn check_windows(&self, served: &BTreeSet<ConsumerId>) {
+        for consumer in served {
+            let held = self.held.iter().filter(|held| held.consumer == *consumer && self.is_with(held));
+            let (messages, bytes) = held.fold((0, 0), |(messages, bytes), held| {
+                (messages + 1, bytes + u64::from(bytes_of(held.offset)))
+            });
+            let window = self.promises.windows[consumer];
+            let fits = messages <= window.messages && (messages == 1 || bytes <= window.bytes);
+            assert!(fits, "{messages} messages, {bytes} bytes for {window:?}");
+        }
+    }
+
+    /// Settles one delivery for good, or not at all: of an exactly-once queue, or for who wants it at most once.
+    pub(super) fn take(&mut self, index: usize) {
+        let held = self.held.swap_remove(index);
+        let key = (held.log, held.offset);
+        let is_with = self.is_with(&held);
+        let status = self.machine.ack_newest(key, held.delivery);
+        assert_eq!(status == SettleStatus::Ok, is_with, "{held:?} settles as {status:?}");
+        match status {
+            SettleStatus::Ok => {
+                assert_eq!(self.promises.newest[&key], held.delivery, "an older delivery was acked");
+                self.acks_taken.push(key);
+            }
+            SettleStatus::LeaseLost | SettleStatus::AlreadySettled => {}
+            SettleStatus::Gone if self.owed[&key].expires <= self.now => {}
+            other => panic!("an ack got {other:?}"),
+        }
+    }
+}
