@@ -2,7 +2,16 @@
 //!
 //! [`run`] opens the store, starts a task for each queue and serves `ferrymq.v1` until it is told to stop.
 
-#[cfg(all(not(debug_assertions), any(feature = "planted-early-ack", feature = "planted-interval")))]
+#[cfg(all(
+    not(debug_assertions),
+    any(
+        feature = "planted-bind",
+        feature = "planted-early-ack",
+        feature = "planted-filter",
+        feature = "planted-interval",
+        feature = "planted-rate"
+    )
+))]
 compile_error!("a planted bug must not be in a release");
 
 pub mod ack_id;

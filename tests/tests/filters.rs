@@ -162,7 +162,8 @@ async fn filters_hold_over_kills_for_what_came_before_and_after() {
     let client = broker.client().await;
     assert_eq!(matched(&client, numbers(4)).await, [1, 0, 1, 0]);
     let got = collect(&client, "q", 4).await;
-    assert_eq!(payloads(&got), [0, 2, 4, 6].map(|n| format!(r#"{{"n": {n}}}"#)));
+    let expected = [0, 2, 4, 6].map(|n| format!(r#"{{"n": {n}}}"#));
+    assert_eq!(payloads(&got), expected, "what the filter matches, and nothing else");
     assert_eq!(client.get_queue("q").await.unwrap().bindings[0].filter, "json.n % 2 == 0");
 }
 

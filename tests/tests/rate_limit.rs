@@ -4,7 +4,7 @@
 
 use ferrymq_client::v1::{ErrorReason, Queue, RateLimit};
 use ferrymq_client::{Client, queue};
-use ferrymq_tests::{Broker, create_queue, create_topic, deliveries, message, publish, pull};
+use ferrymq_tests::{Broker, create_queue, create_topic, deliveries, message, publish, pull, pull_some};
 
 fn limited(messages_per_second: f64, burst: i32) -> Queue {
     let rate_limit = Some(RateLimit { messages_per_second, burst });
@@ -60,4 +60,18 @@ async fn a_rate_has_a_range_and_a_burst_of_a_second_unless_it_says_so() {
     assert_eq!(client.create_queue(limited(50.5, 0), vec![]).await.map(|answer| answer.created).ok(), Some(false));
     let other = client.create_queue(limited(51.0, 50), vec![]).await.unwrap_err();
     assert_eq!(other.reason(), ErrorReason::SettingsDiffer);
+}
+
+// The client has to go on while the test waits for the process.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_holds_over_a_kill_from_a_full_burst() {
+    let mut broker = Broker::start();
+    let client = broker.client().await;
+    publish_ten(&client, limited(0.001, 4)).await;
+    assert_eq!(pull_some(&client, "q").await.len(), 4);
+    broker.kill9();
+    broker.restart();
+    let client = broker.client().await;
+    assert_eq!(pull_some(&client, "q").await.len(), 4, "a queue delivers faster than its rate after a restart");
+    assert!(pull(&client, "q").await.is_empty());
 }

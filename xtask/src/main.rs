@@ -68,8 +68,8 @@ enum Task {
         #[arg(default_value = "")]
         only: String,
     },
-    /// Real flight records through a topic and three queues, with a broker killed with -9 in the middle and consumers that
-    /// die: prints what was expected and what came, and fails on any difference. Needs npm, or a file.
+    /// Real flight records through a topic to queues by pattern and filter, a group and an ordered queue, with a broker killed
+    /// with -9 in the middle and consumers that die: prints what was expected and what came, and fails on any difference. Needs npm, or a file.
     Demo(demo::Demo),
     /// Kills the broker with SIGKILL under load, again and again, and checks that nothing is lost or comes back.
     Torture {

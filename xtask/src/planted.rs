@@ -1,7 +1,10 @@
 //! Shows that the tests can fail: each planted bug has to be caught by the suite, for the right reason.
 
+mod bugs;
+
 use std::process::Command;
 
+use self::bugs::BUGS;
 use crate::run::{Failure, root};
 
 /// A bug behind a feature, and what catches it.
@@ -15,51 +18,6 @@ struct Bug {
     /// What the failing test says.
     says: &'static str,
 }
-
-const BUGS: [Bug; 6] = [
-    Bug {
-        feature: "planted-no-fsync",
-        what: "no fsync before the confirm",
-        tests: ("ferrymq-engine", &["--test", "journal", "crash"]),
-        in_broker: false,
-        says: "was confirmed, and",
-    },
-    Bug {
-        feature: "planted-early-reuse",
-        what: "a cleaned segment is used again too early",
-        tests: ("ferrymq-engine", &["--test", "journal", "crash"]),
-        in_broker: false,
-        says: "NotThere",
-    },
-    Bug {
-        feature: "planted-early-ack",
-        what: "an ack is answered before its commit",
-        tests: ("ferrymq-tests", &["--test", "durability", "an_answered_ack"]),
-        in_broker: true,
-        says: "came back after the ack was answered",
-    },
-    Bug {
-        feature: "planted-sent-forgotten",
-        what: "the bound of what may have been sent is not kept (broker)",
-        tests: ("ferrymq-tests", &["--test", "torture"]),
-        in_broker: true,
-        says: "came twice as attempt 1",
-    },
-    Bug {
-        feature: "planted-sent-forgotten",
-        what: "the same, against the model",
-        tests: ("ferrymq-core", &["queue::tests"]),
-        in_broker: false,
-        says: "a duplicate does not say so",
-    },
-    Bug {
-        feature: "planted-interval",
-        what: "a binding's interval is off by one",
-        tests: ("ferrymq-tests", &["--test", "delivery", "a_binding_begins"]),
-        in_broker: true,
-        says: "the first message after the binding",
-    },
-];
 
 /// Plants each bug whose feature contains `only`, and runs the tests that have to fail.
 pub fn run(only: &str) -> Result<(), Failure> {

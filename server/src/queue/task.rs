@@ -99,7 +99,10 @@ pub(crate) fn start(
     is_new: bool,
 ) -> QueueHandle {
     let (mailbox, receiver) = mpsc::channel(MAILBOX);
-    let config = config(&record);
+    let mut config = config(&record);
+    if cfg!(feature = "planted-rate") && !is_new {
+        config.rate = None;
+    }
     let keys = (config.ordering == Ordering::Key).then(KeyHash::default);
     let machine = QueueMachine::new(QueueId(record.id), config, record.id ^ shared.epoch);
     let notify = Arc::new(Notify::new());

@@ -1,26 +1,36 @@
 //! The two competing consumers of each queue.
 //!
-//! The judge acks what was on time and rejects what was late. The other one acks what was on time, holds on to what was
-//! late, as only the judge may reject it, and dies midway with all that it holds: that goes back, and to the judge.
+//! The judge acks what was on time and rejects what was late, where its queue rejects at all. The other one acks what was on
+//! time, holds on to what was late, as only the judge may reject it, and dies midway with all that it holds, or with what it
+//! gets next: that goes back, and to the judge.
 
 use std::sync::Arc;
 
 use ferrymq_client::v1::{Delivery, NackMode, SettleStatus};
-use ferrymq_client::{Client, Error, Subscriber, queue};
+use ferrymq_client::{Client, Error, Subscriber};
 use tokio::sync::watch;
 
-use super::flights::Flight;
+use super::drive::request;
+use super::flights::{Flight, Route};
 use super::ledger::SharedLedger;
 use super::life::Life;
 
 /// What the reject says.
 pub const REASON: &str = "more than an hour late";
 
+/// Why a stream is not read on.
+enum Ended {
+    /// Its consumer died.
+    Died,
+    /// The broker has another life.
+    Outlived,
+}
+
 /// One consumer of a queue.
 #[derive(Clone)]
 pub struct Consumer {
-    /// The queue.
-    pub queue: &'static str,
+    /// Its queue.
+    pub route: &'static Route,
     /// It rejects; otherwise it holds what is late, and dies.
     pub is_judge: bool,
     /// The file.
@@ -38,22 +48,27 @@ impl Consumer {
     pub async fn run(mut self) {
         loop {
             let life = self.lives.borrow_and_update().clone();
-            let Err(error) = self.session(&life).await else { return };
-            let name = if self.is_judge { "judge" } else { "other" };
-            self.ledger.lock().notes.insert(format!("{} of {}", name, self.queue), error.to_string());
+            match self.session(&life).await {
+                Ok(Ended::Died) => return,
+                Ok(Ended::Outlived) => {}
+                Err(error) => {
+                    let name = if self.is_judge { "judge" } else { "other" };
+                    self.ledger.lock().notes.insert(format!("{} of {}", name, self.route.queue), error.to_string());
+                }
+            }
             if self.lives.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// One stream. Returns when it dies.
-    async fn session(&mut self, life: &Life) -> Result<(), Error> {
+    /// One stream, until it ends.
+    async fn session(&mut self, life: &Life) -> Result<Ended, Error> {
         let client = Client::connect(&life.url).await?;
-        let mut subscriber = client.subscribe(queue(self.queue)).await?;
+        let mut subscriber = client.subscribe(request(self.route)).await?;
         let mut holds = 0;
         while let Some(batch) = self.next(&mut subscriber, holds).await? {
-            let (late, on_time) = self.receive(batch);
+            let Some((late, on_time)) = self.receive(batch) else { return Ok(Ended::Outlived) };
             if self.dies_now() {
                 holds += late.len() + on_time.len();
                 break;
@@ -66,7 +81,7 @@ impl Consumer {
             }
         }
         self.ledger.lock().dropped += holds as u64;
-        Ok(())
+        Ok(Ended::Died)
     }
 
     fn dies_now(&self) -> bool {
@@ -84,15 +99,21 @@ impl Consumer {
         }
     }
 
-    /// Notes deliveries; returns those of late flights, and the others.
-    fn receive(&self, batch: Vec<Delivery>) -> (Vec<Delivery>, Vec<Delivery>) {
+    /// Notes deliveries; returns those to be rejected, and the others. None once the broker has another life: what was on its
+    /// way before may have gone to others since, so it comes too late to tell in which order it came.
+    fn receive(&self, batch: Vec<Delivery>) -> Option<(Vec<Delivery>, Vec<Delivery>)> {
         let mut ledger = self.ledger.lock();
-        let mut known = |delivery: &Delivery| ledger.receive(self.queue, delivery, &self.flights);
+        // With the ledger in hand: nobody has noted anything of the next life yet.
+        if self.lives.has_changed().unwrap_or(true) {
+            return None;
+        }
+        let mut known = |delivery: &Delivery| ledger.receive(self.route.queue, delivery, &self.flights);
         let batch: Vec<_> = batch.into_iter().map(|delivery| (known(&delivery), delivery)).collect();
-        let is_late = |record: &Option<usize>| record.is_some_and(|record| self.flights[record].is_late());
-        let (late, on_time): (Vec<_>, Vec<_>) = batch.into_iter().partition(|(record, _)| is_late(record));
+        let is_rejected =
+            |record: &Option<usize>| record.is_some_and(|record| self.route.rejects(&self.flights[record]));
+        let (late, on_time): (Vec<_>, Vec<_>) = batch.into_iter().partition(|(record, _)| is_rejected(record));
         let deliveries = |of: Vec<(_, Delivery)>| of.into_iter().map(|(_, delivery)| delivery).collect();
-        (deliveries(late), deliveries(on_time))
+        Some((deliveries(late), deliveries(on_time)))
     }
 
     async fn ack(&self, client: &Client, deliveries: &[Delivery]) -> Result<(), Error> {
@@ -116,7 +137,7 @@ impl Consumer {
     fn settled(&self, deliveries: &[Delivery], statuses: &[SettleStatus]) {
         let mut ledger = self.ledger.lock();
         for (delivery, status) in deliveries.iter().zip(statuses) {
-            ledger.settled(self.queue, delivery, *status);
+            ledger.settled(self.route.queue, delivery, *status);
         }
     }
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ferrymq_client::v1::{Delivery, PullRequest, Queue, QueueStats, Topic, binding, pull_request};
-use ferrymq_client::{Client, Error, v1};
+use ferrymq_client::v1::{
+    Delivery, Ordering, PullRequest, Queue, QueueStats, SubscribeRequest, Topic, binding, pull_request,
+};
+use ferrymq_client::{Client, Error, group, queue, v1};
 use ferrymq_tests::Broker;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -13,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::consume::Consumer;
-use super::flights::{Flight, ROUTES};
+use super::flights::{Flight, ROUTES, Route};
 use super::ledger::SharedLedger;
 use super::life::Life;
 use super::progress::Progress;
@@ -62,7 +64,7 @@ pub async fn drive(flights: Arc<Vec<Flight>>, seed: u64, ledger: SharedLedger) -
     let mut consumers = JoinSet::new();
     for (route, is_judge) in ROUTES.iter().flat_map(|route| [(route, true), (route, false)]) {
         let (flights, lives, die, ledger) = (flights.clone(), life.clone(), die.clone(), ledger.clone());
-        consumers.spawn(Consumer { queue: route.queue, is_judge, flights, lives, die, ledger }.run());
+        consumers.spawn(Consumer { route, is_judge, flights, lives, die, ledger }.run());
     }
     let publishing = Publishing { flights: flights.clone(), lives: life, confirmed, ledger: ledger.clone() };
     let publisher = tokio::spawn(publishing.run());
@@ -80,7 +82,7 @@ pub async fn drive(flights: Arc<Vec<Flight>>, seed: u64, ledger: SharedLedger) -
     drained(&client, &flights, &ledger).await?;
     consumers.shutdown().await;
     let mut letters = BTreeMap::new();
-    for route in &ROUTES {
+    for route in ROUTES.iter().filter(|route| route.rejects_late) {
         letters.insert(route.queue, dead_letters(&client, &format!("{}.dlq", route.queue)).await?);
     }
     Ok(Course { again, confirmed_at_kill, restart, letters })
@@ -96,15 +98,31 @@ fn kill_and_restart(broker: &mut Broker) -> Duration {
 async fn fan_out(client: &Client) -> Result<(), Error> {
     client.create_topic(Topic { name: TOPIC.to_owned(), ..Topic::default() }).await?;
     for route in &ROUTES {
+        if !route.group.is_empty() {
+            // Made by its first member, who has to be there before the first flight.
+            client.subscribe(request(route)).await?;
+            continue;
+        }
         let bound = v1::Binding {
             topic: TOPIC.to_owned(),
             target: Some(binding::Target::Queue(route.queue.to_owned())),
             pattern: route.pattern.to_owned(),
+            filter: route.filter.to_owned(),
             ..v1::Binding::default()
         };
-        client.create_queue(Queue { name: route.queue.to_owned(), ..Queue::default() }, vec![bound]).await?;
+        let ordering = if route.keeps_order { Ordering::Key } else { Ordering::None };
+        let queue = Queue { name: route.queue.to_owned(), ordering: ordering.into(), ..Queue::default() };
+        client.create_queue(queue, vec![bound]).await?;
     }
     Ok(())
+}
+
+/// How a queue's consumers ask for it.
+pub fn request(route: &Route) -> SubscribeRequest {
+    if route.group.is_empty() {
+        return queue(route.queue);
+    }
+    SubscribeRequest { pattern: route.pattern.to_owned(), ..group(TOPIC, route.group) }
 }
 
 /// Waits until all that the file says has come, and the broker says that nothing is left.

@@ -1,6 +1,6 @@
 //! The flights of the file, and what the file alone says must come out of each queue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -24,6 +24,8 @@ pub struct Flight {
     pub destination: String,
     /// Minutes.
     pub delay: i64,
+    /// When it was to leave, as text that sorts by time; empty where the file has none.
+    pub date: String,
 }
 
 impl Flight {
@@ -33,23 +35,74 @@ impl Flight {
     }
 }
 
-/// One of the three queues: its pattern for the broker, and the same in words that do not go through the broker.
+/// One of the queues: its rule for the broker, and the same in words that do not go through the broker.
 pub struct Route {
     /// The queue.
     pub queue: &'static str,
+    /// The group of the topic that it is; empty: a queue by itself.
+    pub group: &'static str,
     /// As the broker is told.
     pub pattern: &'static str,
+    /// The same, in CEL.
+    pub filter: &'static str,
+    /// Flights from one airport come one after the other.
+    pub keeps_order: bool,
+    /// Late flights are rejected.
+    pub rejects_late: bool,
     takes: fn(&Flight) -> bool,
 }
 
-/// The queues that the topic is fanned out to.
-pub const ROUTES: [Route; 3] = [
-    Route { queue: "all", pattern: "#", takes: |_| true },
-    Route { queue: "from-sfo", pattern: "flights.SFO.*", takes: |flight| flight.origin == "SFO" },
-    Route { queue: "to-lax", pattern: "flights.*.LAX", takes: |flight| flight.destination == "LAX" },
+const PLAIN: Route =
+    Route { queue: "", group: "", pattern: "#", filter: "", keeps_order: false, rejects_late: true, takes: |_| true };
+
+/// The queues that the topic is fanned out to; the first gets everything.
+pub static ROUTES: [Route; 6] = [
+    Route { queue: "all", ..PLAIN },
+    Route { queue: "from-sfo", pattern: "flights.SFO.*", takes: |flight| flight.origin == "SFO", ..PLAIN },
+    Route { queue: "to-lax", pattern: "flights.*.LAX", takes: |flight| flight.destination == "LAX", ..PLAIN },
+    Route {
+        queue: "flights/board",
+        group: "board",
+        pattern: "flights.ORD.*",
+        takes: |flight| flight.origin == "ORD",
+        ..PLAIN
+    },
+    Route { queue: "late", filter: "json.delay > 60", takes: Flight::is_late, rejects_late: false, ..PLAIN },
+    Route {
+        queue: "by-origin",
+        pattern: "flights.*.ORD",
+        keeps_order: true,
+        takes: |flight| flight.destination == "ORD",
+        rejects_late: false,
+        ..PLAIN
+    },
 ];
 
 impl Route {
+    /// What it takes and how, for a person.
+    pub fn rule(&self) -> String {
+        let order = if self.keeps_order { ", in order by origin" } else { "" };
+        let group = if self.group.is_empty() { "" } else { ", a group" };
+        let takes = if self.filter.is_empty() { self.pattern } else { self.filter };
+        format!("{takes}{group}{order}")
+    }
+
+    /// True if a consumer of it rejects this flight.
+    pub fn rejects(&self, flight: &Flight) -> bool {
+        self.rejects_late && flight.is_late()
+    }
+
+    /// The records from each airport, in the order in which they were to leave: what an ordered queue has to deliver.
+    pub fn expected_order<'a>(&self, flights: &'a [Flight]) -> BTreeMap<&'a str, Vec<usize>> {
+        let mut records: Vec<usize> = self.expected(flights).into_iter().collect();
+        records.sort_by_key(|record| &flights[*record].date);
+        let mut order: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for record in records {
+            order.entry(&flights[record].origin).or_default().push(record);
+        }
+        order
+    }
+
     /// The records that must come out of the queue, by their place in the file.
     pub fn expected(&self, flights: &[Flight]) -> BTreeSet<usize> {
         let all = flights.iter().enumerate();
@@ -58,12 +111,14 @@ impl Route {
 
     /// Those of them that must end as dead letters.
     pub fn expected_dead(&self, flights: &[Flight]) -> BTreeSet<usize> {
-        self.expected(flights).into_iter().filter(|number| flights[*number].is_late()).collect()
+        self.expected(flights).into_iter().filter(|number| self.rejects(&flights[*number])).collect()
     }
 }
 
 #[derive(Deserialize)]
 struct Routed {
+    #[serde(default)]
+    date: String,
     delay: i64,
     origin: String,
     destination: String,
@@ -74,13 +129,14 @@ struct Delayed {
     delay: i64,
 }
 
-/// Reads the records of `file`, else those of the package.
+/// Reads the records of `file`, else those of the package, in the order of their dates.
 pub fn load(file: Option<&Path>, volume: bool) -> Result<Vec<Flight>, Failure> {
     let path = file.map_or_else(|| fetch("flights-20k.json"), |path| Ok(path.to_path_buf()))?;
-    let routed = parse(&path, &|raw| {
-        let Routed { delay, origin, destination } = serde_json::from_str(raw)?;
-        Ok(Flight { payload: raw.to_owned(), origin, destination, delay })
+    let mut routed = parse(&path, &|raw| {
+        let Routed { date, delay, origin, destination } = serde_json::from_str(raw)?;
+        Ok(Flight { payload: raw.to_owned(), origin, destination, delay, date })
     })?;
+    routed.sort_by(|one, other| one.date.cmp(&other.date));
     if volume { load_volume(&routed) } else { Ok(routed) }
 }
 
@@ -89,7 +145,8 @@ fn load_volume(routed: &[Flight]) -> Result<Vec<Flight>, Failure> {
     let mut routes = routed.iter().cycle();
     let mut flights = parse(&fetch("flights-200k.json")?, &|raw| {
         let Delayed { delay } = serde_json::from_str(raw)?;
-        Ok(Flight { payload: raw.to_owned(), origin: String::new(), destination: String::new(), delay })
+        let (origin, destination, date) = Default::default();
+        Ok(Flight { payload: raw.to_owned(), origin, destination, delay, date })
     })?;
     for (flight, route) in flights.iter_mut().zip(&mut routes) {
         flight.origin.clone_from(&route.origin);
@@ -114,15 +171,18 @@ mod tests {
 
     #[test]
     fn what_each_queue_must_get_is_read_off_the_records() {
-        let text = r#"[{"date":"a","delay":61,"distance":1,"origin":"SFO","destination":"LAX"},
-            {"date":"b","delay":60,"distance":1,"origin":"SFO","destination":"OAK"},
+        let text = r#"[{"date":"b","delay":60,"distance":1,"origin":"SFO","destination":"OAK"},
+            {"date":"a","delay":61,"distance":1,"origin":"SFO","destination":"LAX"},
             {"date":"c","delay":-1,"distance":1,"origin":"LAX","destination":"SFO"}]"#;
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), text).unwrap();
         let flights = load(Some(file.path()), false).unwrap();
-        let expected = ROUTES.map(|route| route.expected(&flights));
-        assert_eq!(expected, [BTreeSet::from([0, 1, 2]), BTreeSet::from([0, 1]), BTreeSet::from([0])]);
-        assert!(ROUTES.iter().all(|route| route.expected_dead(&flights) == BTreeSet::from([0])));
+        let expected: Vec<_> = ROUTES.iter().map(|route| route.expected(&flights)).collect();
+        let sets: [&[usize]; 6] = [&[0, 1, 2], &[0, 1], &[0], &[], &[0], &[]];
+        assert_eq!(expected, sets.map(|records| BTreeSet::from_iter(records.iter().copied())));
+        let dead: Vec<_> = ROUTES.iter().map(|route| route.expected_dead(&flights).len()).collect();
+        assert_eq!(dead, [1, 1, 1, 0, 0, 0]);
+        assert_eq!(ROUTES[0].expected_order(&flights), BTreeMap::from([("LAX", vec![2]), ("SFO", vec![0, 1])]));
         assert!(flights[1].payload.starts_with(r#"{"date":"b""#));
     }
 

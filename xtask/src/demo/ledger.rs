@@ -32,6 +32,8 @@ pub struct QueueLedger {
     pub messages: BTreeMap<Place, Seen>,
     /// The records that came.
     pub records: BTreeSet<usize>,
+    /// Every delivery, as they came.
+    pub came: Vec<(Place, usize)>,
     /// Deliveries of what had come before with attempt 1, which says that it had not.
     pub unmarked: u64,
     /// Deliveries after the message's ack or reject was answered.
@@ -99,6 +101,7 @@ impl Ledger {
         let ledger = self.queues.entry(queue).or_default();
         let seen = ledger.messages.entry(place(delivery)).or_insert(Seen { record, deliveries: 0, settled: false });
         ledger.records.insert(record);
+        ledger.came.push((place(delivery), record));
         ledger.came_back += u64::from(seen.settled);
         ledger.unmarked += u64::from(seen.deliveries > 0 && delivery.attempt <= 1);
         seen.deliveries += 1;
@@ -126,8 +129,8 @@ pub fn record_of(delivery: &Delivery, flights: &[Flight]) -> Option<usize> {
     let message = delivery.message.as_ref()?;
     let record: usize = message.message_id.parse().ok()?;
     let flight = flights.get(record)?;
-    let same = message.payload == flight.payload.as_bytes() && message.routing_key == routing_key(flight);
-    same.then_some(record)
+    let same_keys = message.routing_key == routing_key(flight) && message.ordering_key == flight.origin;
+    (same_keys && message.payload == flight.payload.as_bytes()).then_some(record)
 }
 
 /// `flights.ORIGIN.DESTINATION`.

@@ -1,4 +1,5 @@
-//! Real flight records through a topic fanned out to three queues, with a broker that is killed and consumers that die.
+//! Real flight records through a topic fanned out to queues by pattern, by a filter over their JSON, to a group and in order
+//! by airport, with a broker that is killed and consumers that die.
 //!
 //! What must come out is computed from the file alone and compared with what came out.
 
@@ -8,6 +9,7 @@ mod drive;
 mod flights;
 mod ledger;
 mod life;
+mod order;
 mod progress;
 mod publish;
 mod report;

@@ -113,6 +113,7 @@ impl Publishing {
             payload: self.flights[record].payload.clone().into(),
             routing_key: routing_key(&self.flights[record]),
             message_id: record.to_string(),
+            ordering_key: self.flights[record].origin.clone(),
             content_type: "application/json".to_owned(),
             ..v1::Message::default()
         };

@@ -9,6 +9,7 @@ use super::consume::REASON;
 use super::drive::Course;
 use super::flights::{Flight, ROUTES, Route};
 use super::ledger::{Faults, Ledger, Place, QueueLedger, record_of};
+use super::order;
 
 /// All that the demo found.
 #[derive(Debug, Serialize)]
@@ -37,7 +38,7 @@ pub struct Row {
     /// Its name.
     pub queue: &'static str,
     /// What it takes.
-    pub pattern: &'static str,
+    pub takes: String,
     /// Records of the file that it has to get.
     pub expected: usize,
     /// Records that came.
@@ -50,6 +51,8 @@ pub struct Row {
     pub unmarked: u64,
     /// Deliveries after an answered ack or reject: none allowed.
     pub came_back: u64,
+    /// Airports whose flights came in the order of their dates; 0 where no order is kept.
+    pub keys_in_order: usize,
     /// Records of the file that have to end as dead letters.
     pub dead_expected: usize,
     /// Records that ended as dead letters.
@@ -100,13 +103,14 @@ impl Compare<'_> {
         self.none("deliveries came after an answered ack or reject", came_back);
         Row {
             queue: self.route.queue,
-            pattern: self.route.pattern,
+            takes: self.route.rule(),
             expected: expected.len(),
             received: self.ledger.records.len(),
             stored_twice: self.stored_twice(course),
             duplicates: self.ledger.duplicates(),
             unmarked,
             came_back,
+            keys_in_order: self.keys_in_order(),
             dead_expected: self.route.expected_dead(self.flights).len(),
             dead: self.dead_letters(letters),
             reasons: reasons(letters),
@@ -124,6 +128,16 @@ impl Compare<'_> {
             }
         }
         copies.len()
+    }
+
+    fn keys_in_order(&mut self) -> usize {
+        if !self.route.keeps_order {
+            return 0;
+        }
+        let (in_order, faults) =
+            order::compare(&self.route.expected_order(self.flights), &self.ledger.came, self.flights);
+        faults.into_iter().for_each(|fault| self.fault(fault));
+        in_order
     }
 
     /// Every queue has the same messages of the topic, as far as the file says that they are its own.
@@ -145,7 +159,7 @@ impl Compare<'_> {
             }
         }
         self.differ("dead letters", &self.route.expected_dead(self.flights), &records);
-        let late = self.ledger.messages.iter().filter(|(_, seen)| self.flights[seen.record].is_late());
+        let late = self.ledger.messages.iter().filter(|(_, seen)| self.route.rejects(&self.flights[seen.record]));
         let late: BTreeSet<Place> = late.map(|(place, _)| *place).collect();
         self.differ("dead messages", &late, &places);
         records.len()
@@ -204,13 +218,14 @@ mod tests {
     use super::*;
     use crate::demo::ledger::routing_key;
 
-    /// Nobody flies from SFO or to LAX: only the queue `all` has something.
+    /// Nobody flies from SFO or to LAX: those queues have nothing.
     fn flights() -> Vec<Flight> {
         let flight = |delay: i64| Flight {
             payload: format!("{{\"delay\":{delay}}}"),
             origin: "OAK".into(),
-            destination: "LAS".into(),
+            destination: "ORD".into(),
             delay,
+            date: String::new(),
         };
         vec![flight(1), flight(2), flight(99)]
     }
@@ -220,15 +235,16 @@ mod tests {
             message_id: record.to_string(),
             payload: flights[record].payload.clone().into(),
             routing_key: routing_key(&flights[record]),
+            ordering_key: flights[record].origin.clone(),
             ..Message::default()
         };
         let position = Some(Position { log: 1, offset });
         Delivery { message: Some(message), position, attempt, ..Delivery::default() }
     }
 
-    fn letter(flights: &[Flight], record: usize, offset: i64) -> Delivery {
+    fn letter(flights: &[Flight], queue: &str, record: usize, offset: i64) -> Delivery {
         let why = DeadLetter {
-            queue: "all".into(),
+            queue: queue.into(),
             reason: DeadLetterReason::Rejected.into(),
             description: REASON.into(),
             position: Some(Position { log: 1, offset }),
@@ -241,16 +257,26 @@ mod tests {
     fn faults(came: &[(usize, i64, i32)], dead: &[(usize, i64)], again: &[usize]) -> Vec<String> {
         let flights = flights();
         let mut ledger = Ledger::default();
-        for (record, offset, attempt) in came {
-            let delivery = delivery(&flights, *record, *offset, *attempt);
-            ledger.receive("all", &delivery, &flights);
-            if *record == 0 {
-                ledger.settled("all", &delivery, SettleStatus::Ok);
+        for route in &ROUTES {
+            let mut came: Vec<_> = came.iter().filter(|of| route.expected(&flights).contains(&of.0)).collect();
+            if route.keeps_order {
+                came.sort_by_key(|(_, offset, _)| *offset);
+            }
+            for (record, offset, attempt) in came {
+                let delivery = delivery(&flights, *record, *offset, *attempt);
+                ledger.receive(route.queue, &delivery, &flights);
+                if *record == 0 {
+                    ledger.settled(route.queue, &delivery, SettleStatus::Ok);
+                }
             }
         }
-        let letters = dead.iter().map(|(record, offset)| letter(&flights, *record, *offset)).collect();
+        let letters_of = |route: &Route| {
+            let dead = dead.iter().filter(|(record, _)| route.expected(&flights).contains(record));
+            dead.map(|(record, offset)| letter(&flights, route.queue, *record, *offset)).collect()
+        };
+        let rejecting = ROUTES.iter().filter(|route| route.rejects_late);
+        let letters = rejecting.map(|route| (route.queue, letters_of(route))).collect();
         let again = again.iter().copied().collect();
-        let letters = BTreeMap::from([("all", letters)]);
         let course = Course { again, confirmed_at_kill: 0, restart: Duration::ZERO, letters };
         compare(&flights, &mut ledger, &course).shown
     }

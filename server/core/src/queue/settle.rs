@@ -112,7 +112,7 @@ impl QueueMachine {
             return Err(self.how_settled((log, offset)));
         }
         match self.held.get(&(log, offset)) {
-            Some(held) if held.delivery == delivery => Ok(()),
+            Some(held) if held.delivery == delivery || cfg!(feature = "planted-any-ack") => Ok(()),
             _ => Err(SettleStatus::LeaseLost),
         }
     }
@@ -217,6 +217,9 @@ impl QueueMachine {
         self.waiting.insert(key, waiting);
         self.watch_expiry(key, &item);
         self.await_release(key);
+        if cfg!(feature = "planted-key-order") {
+            self.await_end(item.key);
+        }
     }
 
     /// Ends leases, backoffs and messages whose time has come.

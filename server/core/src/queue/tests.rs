@@ -141,7 +141,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.seed.below(20) {
+        match self.seed.below(21) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -157,6 +157,7 @@ impl World {
             16 => self.part(),
             17 => self.resume(),
             18 if self.seed.below(2) == 0 => self.drop_overflow(),
+            19 if self.seed.below(2) == 0 => self.ack_of_earlier_life(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
@@ -180,7 +181,14 @@ impl World {
 
     fn entry(&self, message: Published) -> Entry {
         let Published { commit, log, offset, key, .. } = message;
-        Entry { commit, log, offset, bytes: promises::bytes_of(offset), expires: self.owed[&(log, offset)].expires, key }
+        Entry {
+            commit,
+            log,
+            offset,
+            bytes: promises::bytes_of(offset),
+            expires: self.owed[&(log, offset)].expires,
+            key,
+        }
     }
 
     fn offer(&mut self) {
@@ -397,12 +405,14 @@ impl World {
         let settled = if from < end && self.seed.below(3) == 0 { vec![(from, from + 1)] } else { Vec::new() };
         self.hand_in();
         self.machine.seek(log, floor, &settled);
+        self.check_sought(log, floor, &settled);
         let outbox = self.machine.take_outbox().expect("a seek is on record");
         assert!(outbox.dead_letters.is_empty());
         self.machine.forget_unread();
         self.count_anew();
         self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Some((log, floor, settled))));
         self.held.retain(|held| held.log != log);
+        self.promises.forget_ids(log);
         (self.offered, self.again) = (0, None);
     }
 
@@ -429,6 +439,7 @@ impl World {
     fn crash(&mut self) {
         self.committing.clear();
         self.acks_taken.clear();
+        self.keep_ids();
         self.held.clear();
         self.consumers.clear();
         self.kept.clear();

