@@ -67,14 +67,10 @@ impl Failure {
             Some(similar) => vec![similar],
             None => missing.existing(client).await,
         };
-        let create = match missing.name.split_once('/') {
-            // The queue of a group is made by subscribing.
-            Some((topic, group)) => format!("ferrymq subscribe --topic {topic} --group {group} --create"),
-            None => format!("ferrymq {} create {}", missing.kind, missing.name),
-        };
-        let hint = match closest(&missing.name, &names) {
-            Some(close) => format!("did you mean `{close}`? Or make it: {create}"),
-            None => create,
+        let hint = match (missing.making(), closest(&missing.name, &names)) {
+            (Making::ByTheBroker(when), _) => when,
+            (Making::With(create), Some(close)) => format!("did you mean `{close}`? Or make it: {create}"),
+            (Making::With(create), None) => create,
         };
         let message = format!("{} `{}` not found", missing.kind, missing.name);
         Self { message, hint: Some(hint), ..self }
@@ -137,6 +133,15 @@ struct Missing {
     similar: Option<String>,
 }
 
+/// How what is missing comes to be.
+#[derive(Debug, PartialEq)]
+enum Making {
+    /// A command makes it.
+    With(String),
+    /// It comes by itself; when, for people.
+    ByTheBroker(String),
+}
+
 impl Missing {
     fn of(error: &Error) -> Option<Self> {
         let kind = match error.reason() {
@@ -147,6 +152,17 @@ impl Missing {
         let facts = error.metadata();
         let name = facts.get(kind).or_else(|| facts.get("name"))?;
         Some(Self { kind, name: name.clone(), similar: facts.get("similar").cloned() })
+    }
+
+    fn making(&self) -> Making {
+        if let Some(queue) = self.name.strip_suffix(".dlq") {
+            return Making::ByTheBroker(format!("it is made when `{queue}` gives a message up for the first time"));
+        }
+        Making::With(match self.name.split_once('/') {
+            // The queue of a group is made by subscribing.
+            Some((topic, group)) => format!("ferrymq subscribe --topic {topic} --group {group} --create"),
+            None => format!("ferrymq {} create {}", self.kind, self.name),
+        })
     }
 
     /// Best effort: the command has failed already.
@@ -170,6 +186,14 @@ fn closest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_the_broker_makes_is_not_to_be_made() {
+        let making = |name: &str| Missing { kind: "queue", name: name.into(), similar: None }.making();
+        assert_eq!(making("jobs"), Making::With("ferrymq queue create jobs".into()));
+        assert_eq!(making("t/g"), Making::With("ferrymq subscribe --topic t --group g --create".into()));
+        assert!(matches!(making("jobs.dlq"), Making::ByTheBroker(when) if when.contains("`jobs`")));
+    }
 
     #[test]
     fn only_close_names_are_suggested() {

@@ -9,12 +9,11 @@ use crate::failure::Failure;
 /// Prints `error: ...` and the fix to stderr, or the same as one JSON object.
 pub fn failure(failure: &Failure, as_json: bool) {
     if as_json {
-        eprintln!("{}", failure_json(failure));
-        return;
+        return note(&failure_json(failure).to_string());
     }
-    eprintln!("{} {failure}", paint(Colour::Red, "error:", io::stderr().is_terminal()));
+    note(&format!("{} {failure}", paint(Colour::Red, "error:", io::stderr().is_terminal())));
     if let Some(fix) = failure.fix() {
-        eprintln!("  {fix}");
+        note(&format!("  {fix}"));
     }
 }
 
@@ -59,7 +58,8 @@ pub fn table(headings: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
 
 /// Says something about the work, to stderr.
 pub fn note(text: &str) {
-    eprintln!("{text}");
+    // Whoever read it may have gone (`2>&1 | head`): then there is nobody to tell, and eprintln! would panic.
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// Colours for terminals.

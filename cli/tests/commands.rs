@@ -104,6 +104,15 @@ fn exit_codes_tell_scripts_what_happened() {
 }
 
 #[test]
+fn a_reader_of_its_messages_that_has_gone_changes_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(FERRYMQ);
+    command.args(["status", "--url", "http://127.0.0.1:1"]).stderr(writer).stdout(Stdio::null());
+    assert_eq!(command.status().unwrap().code(), Some(5));
+}
+
+#[test]
 fn check_reads_a_directory_without_a_broker() {
     let dir = tempfile::tempdir().unwrap();
     let output = ferrymq(&format!("check {} --json", dir.path().display()), "");
