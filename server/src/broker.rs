@@ -193,14 +193,12 @@ impl Broker {
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let log = gate.log();
         let mut appends = vec![Append { gate, count, batch, loads, generation }];
-        let mut goes_on = Vec::with_capacity(onward.len());
-        for Onward { topic, places, append } in onward {
-            appends.push(append);
-            goes_on.push((topic, places));
-        }
+        let part = |Onward { topic, places, append }| (append, (topic, places));
+        let (goes_on, onward): (Vec<Append>, Vec<_>) = onward.into_iter().map(part).unzip();
+        appends.extend(goes_on);
         let change = Change { appends, patience, stream, verdicts, ..Change::default() };
         let pending = self.committer.publish(change).await?;
-        Ok(Publishing { pending, log, matched, topic, onward: goes_on, counters: self.counters.clone() })
+        Ok(Publishing { pending, log, matched, topic, onward, counters: self.counters.clone() })
     }
 
     /// Checks each message and counts the queues it goes to, and what it brings to those that have limits; with that, what filters said.

@@ -140,7 +140,7 @@ async fn an_alternate_that_is_deleted_is_none_until_it_is_made_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_message_goes_either_way_while_bindings_change_under_load() {
-    const MESSAGES: u32 = 200;
+    const MESSAGES: u32 = 100;
     let mut broker = Broker::start();
     let client = broker.client().await;
     create_topic(&client, "rest").await;

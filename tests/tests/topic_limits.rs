@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use ferrymq_client::v1::{
-    DeadLetterReason, ErrorReason, Limits, Message, Overflow, PublishRequest, Queue, Retention, Topic, TopicStats,
+    DeadLetterPolicy, DeadLetterReason, ErrorReason, Limits, Message, Overflow, PublishRequest, Queue, Retention,
+    Topic, TopicStats, dead_letter_policy,
 };
 use ferrymq_client::{Client, Code, Destination};
 use ferrymq_tests::{Broker, acked, collect, create_queue, message, payloads, pull, pull_some, within};
@@ -119,11 +120,15 @@ async fn the_oldest_goes_to_the_dead_letters_of_the_queues_that_have_yet_to_sett
     let broker = Broker::start();
     let client = broker.client().await;
     topic(&client, 5, 0, Overflow::DropOldest, Retention { forever: true, ..Retention::default() }).await;
-    queue(&client).await;
+    // It is there before the first dead letter is.
+    create_queue(&client, Queue { name: "dead".into(), ..Queue::default() }, &[]).await;
+    let target = Some(dead_letter_policy::Target::Queue("dead".into()));
+    let dead_letter = Some(DeadLetterPolicy { target, ..DeadLetterPolicy::default() });
+    create_queue(&client, Queue { name: "q".into(), dead_letter, ..Queue::default() }, &[("t", "")]).await;
     for number in 0..20 {
         client.publish(to_topic(), numbered(number..number + 1)).await.unwrap();
     }
-    let letters = collect(&client, "q.dlq", 15).await;
+    let letters = collect(&client, "dead", 15).await;
     assert_eq!(payloads(&letters), (0..15).map(|number| number.to_string()).collect::<Vec<_>>());
     assert!(letters.iter().all(|it| it.dead_letter.as_ref().unwrap().reason() == DeadLetterReason::Overflow));
     let held = pull_some(&client, "q").await;
@@ -131,7 +136,7 @@ async fn the_oldest_goes_to_the_dead_letters_of_the_queues_that_have_yet_to_sett
     // What a consumer holds stays its own.
     client.publish(to_topic(), numbered(20..27)).await.unwrap();
     acked(&client, &held).await;
-    assert_eq!(payloads(&collect(&client, "q.dlq", 2).await), ["20", "21"]);
+    assert_eq!(payloads(&collect(&client, "dead", 2).await), ["20", "21"]);
     assert_eq!(payloads(&collect(&client, "q", 5).await), ["22", "23", "24", "25", "26"]);
     assert!(pull(&client, "q").await.is_empty());
     while stats(&client).await.messages > 5 {

@@ -76,11 +76,8 @@ impl Task {
             return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
         };
         let bound = self.catalogue.with_paths(&BTreeSet::from([binding.id]));
-        let swayed = self.swayed_by(bound.iter().map(|binding| binding.log));
-        let gates = swayed.held().collect();
-        let ended = self.end_bindings(bound, Vec::new(), gates).await;
-        self.let_go(swayed).await;
-        ended.map(|()| true)
+        self.end_bindings(bound, None).await?;
+        Ok(true)
     }
 
     /// Adds the paths that new bindings make. They bring what comes next: where a binding starts is said of its own topic.

@@ -8,20 +8,25 @@ use tokio::sync::oneshot;
 
 use super::bindings::{binding_op, fed};
 use super::{Task, end_log};
-use crate::catalogue::record::{BindingRecord, binding_key};
-use crate::committer::{Change, Gate, Passage};
+use crate::catalogue::Topic;
+use crate::catalogue::record::{BindingRecord, binding_key, topic_key};
+use crate::committer::{Change, Passage};
 use crate::error::Error;
 
 impl Task {
-    /// Ends `bound` at the ends of their logs, in one commit with `more`.
+    /// Ends `bound` at the ends of their logs, in one commit with the `topic` that goes, if one does.
     pub(super) async fn end_bindings(
         &mut self,
         bound: Vec<BindingRecord>,
-        more: Vec<Op>,
-        gates: Vec<(Arc<Gate>, Passage)>,
+        topic: Option<&Arc<Topic>>,
     ) -> Result<(), Error> {
         let (tell, told) = oneshot::channel();
         let fed = fed(&bound);
+        let swayed = self.swayed_by(fed.iter().map(|(_, log)| log.0).chain(topic.map(|topic| topic.record.log)));
+        // The gate that ends stands last: it is one of those that are held, if its topic has an alternate itself.
+        let ends = topic.map(|topic| (topic.gate.clone(), Passage::Ended));
+        let gates = swayed.held().chain(ends).collect();
+        let more = topic.map(|topic| self.end_topic(topic)).unwrap_or_default();
         self.hold(&fed);
         let at_ends = Box::new(move |end_of: &mut dyn FnMut(LogId) -> u64| {
             let end = |binding: BindingRecord| BindingRecord { to: Some(end_of(binding.log_id())), ..binding };
@@ -38,8 +43,21 @@ impl Task {
         };
         let ended = if done.is_ok() { told.await.unwrap_or_default() } else { Vec::new() };
         self.keep_bindings(&fed, &ended);
+        if let Some(topic) = topic.filter(|_| done.is_ok()) {
+            self.catalogue.topics.remove(&topic.record.settings.name);
+        }
+        self.let_go(swayed).await;
         self.recount(&fed).await;
         done
+    }
+
+    /// A topic goes; its log stays as long as a queue has yet to pass it.
+    fn end_topic(&self, topic: &Topic) -> Vec<Op> {
+        let log = topic.log();
+        let pinned = self.catalogue.bindings.values().any(|binding| binding.log_id() == log && !binding.is_link());
+        let mut ops = vec![Op::Delete { key: topic_key(&topic.record.settings.name) }];
+        ops.extend((!pinned).then(|| end_log(log)));
+        ops
     }
 
     /// True if nothing but `queue` needs the log: its topic is gone, and so is every other binding.

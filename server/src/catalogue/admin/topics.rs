@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use ferrymq_engine::store::Op;
 use ferrymq_proto::server as pb;
 use prost::Message as _;
 
 use super::bindings::target;
-use super::{Task, check_etag, differing, end_log, put, stamp, uid};
+use super::{Task, check_etag, differing, put, stamp, uid};
 use crate::catalogue::record::{BindingRecord, TopicRecord, topic_key};
 use crate::catalogue::{Topic, settings};
-use crate::committer::Passage;
 use crate::error::Error;
 
 impl Task {
@@ -66,18 +64,8 @@ impl Task {
         if !used_by.is_empty() && !request.force {
             return Err(Error::in_use(&format!("topic `{}`", request.name), &used_by.join(", ")));
         }
-        let pinned = self.catalogue.bindings.values().any(|binding| binding.log == log.0 && !binding.is_link());
-        let mut ops = vec![Op::Delete { key: topic_key(&request.name) }];
-        ops.extend((!pinned).then(|| end_log(log)));
-        let swayed = self.swayed_by(bound.iter().map(|binding| binding.log).chain([log.0]));
-        // The gate that ends stands last: it is one of those that are held, if it has an alternate itself.
-        let gates = swayed.held().chain([(topic.gate.clone(), Passage::Ended)]).collect();
-        let ended = self.end_bindings(bound, ops, gates).await;
-        if ended.is_ok() {
-            self.catalogue.topics.remove(&request.name);
-        }
-        self.let_go(swayed).await;
-        ended.map(|()| true)
+        self.end_bindings(bound, Some(&topic)).await?;
+        Ok(true)
     }
 }
 
