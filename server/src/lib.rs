@@ -26,6 +26,7 @@ pub mod error;
 pub mod features;
 pub mod grpc;
 pub mod identity;
+mod peek;
 pub mod points;
 mod process;
 pub mod queue;

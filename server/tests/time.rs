@@ -128,3 +128,28 @@ async fn a_server_stops_in_order_within_its_own_process() {
     assert!(stream.next_batch().await.unwrap_err().retry_after().is_some());
     assert!(Client::connect(format!("http://{addr}")).await.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_age_is_that_of_the_first_message_that_is_not_settled() {
+    let (_server, client) = broker().await;
+    client.create_queue(Queue { name: "q".into(), ..Queue::default() }, vec![]).await.unwrap();
+    let age = async || {
+        let age = client.get_queue("q").await.unwrap().stats.unwrap().oldest_age;
+        age.map(|age| Duration::try_from(age).unwrap())
+    };
+    assert_eq!(age().await, None);
+    for _ in 0..3 {
+        send(&client, 1).await;
+        tokio::time::sleep(10 * MINUTE).await;
+    }
+    assert!(is_about(age().await.unwrap(), 30 * MINUTE));
+    let first = next(&client, "q").await.0;
+    assert!(is_about(age().await.unwrap(), 30 * MINUTE), "what is held is not settled");
+    client.ack(vec![first.ack_id]).await.unwrap();
+    assert!(is_about(age().await.unwrap(), 20 * MINUTE));
+    let (second, third) = (next(&client, "q").await.0, next(&client, "q").await.0);
+    client.ack(vec![third.ack_id]).await.unwrap();
+    assert!(is_about(age().await.unwrap(), 20 * MINUTE), "settled out of order");
+    client.ack(vec![second.ack_id]).await.unwrap();
+    assert_eq!(age().await, None);
+}

@@ -87,12 +87,54 @@ pub struct PeekArgs {
     /// What a topic keeps.
     #[arg(long)]
     pub topic: Option<String>,
+    /// Which messages, and how many.
+    #[command(flatten)]
+    pub which: PeekWhich,
+}
+
+/// `ferrymq queue peek`.
+#[derive(Debug, Args)]
+pub struct QueuePeekArgs {
+    /// Its name.
+    pub name: String,
+    /// Which messages, and how many.
+    #[command(flatten)]
+    pub which: PeekWhich,
+}
+
+/// Which messages a peek shows.
+#[derive(Debug, Args)]
+pub struct PeekWhich {
     /// Where to begin, as `subscribe --from`.
     #[arg(long, value_parser = values::point, allow_hyphen_values = true)]
     pub from: Option<LogPoint>,
-    /// How many messages.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..=1000))]
-    pub count: i32,
+    /// Only messages that are doing this. May be given often, or several with commas.
+    #[arg(long = "state", value_enum, value_delimiter = ',')]
+    pub states: Vec<PeekState>,
+    /// Only messages for which this is true, in CEL, e.g. 'json.delay > 60'.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub filter: String,
+    /// How many messages at most; 0: all.
+    #[arg(long, visible_alias = "count", default_value_t = 20)]
+    pub limit: u64,
+    /// Cut payloads to so many bytes; 0: whole. Default: 0 with --json, else 60.
+    #[arg(long)]
+    pub payload: Option<i32>,
+}
+
+/// What a message is doing.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum PeekState {
+    /// May be delivered now.
+    Ready,
+    /// With a consumer.
+    Unsettled,
+    /// Waiting for another attempt.
+    BackingOff,
+    /// Not due yet.
+    Scheduled,
+    /// Kept by a topic, of no use to any queue any more.
+    Kept,
 }
 
 /// `ferrymq purge`.

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 pub use broker::{BenchArgs, ServeArgs};
 pub use connected::{ConnectionCommand, ConsumerCommand};
-pub use messages::{PeekArgs, PublishArgs, PurgeArgs, StatsArgs, SubscribeArgs};
+pub use messages::{PeekArgs, PeekState, PeekWhich, PublishArgs, PurgeArgs, QueuePeekArgs, StatsArgs, SubscribeArgs};
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, QueueOrdering, TopicCommand};
 pub use snapshots::SnapshotCommand;
 
@@ -130,9 +130,9 @@ pub enum Command {
     Subscribe(SubscribeArgs),
     /// Look at the messages of a queue or topic without taking them.
     #[command(after_help = "Examples:
-  ferrymq peek jobs
-  ferrymq peek jobs.dlq --count 100 --json
-  ferrymq peek --topic orders --from -10m")]
+  ferrymq peek jobs --state unsettled,backing-off
+  ferrymq peek jobs.dlq --limit 100 --json
+  ferrymq peek --topic orders --from -10m --filter 'attributes.country == \"DE\"'")]
     Peek(PeekArgs),
     /// Drop all messages that wait in a queue.
     #[command(after_help = "Examples:

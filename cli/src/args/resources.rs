@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use ferrymq_client::v1::LogPoint;
 
+use super::QueuePeekArgs;
 use crate::values;
 
 /// `ferrymq topic ...`
@@ -76,11 +77,18 @@ pub enum QueueCommand {
   ferrymq queue get billing
   ferrymq queue get billing --json")]
     Get(Name),
-    /// Show many.
+    /// Show many: what waits in each, who consumes, and how old the oldest message is.
     #[command(after_help = "Examples:
   ferrymq queue list
-  ferrymq queue list bill --json")]
+  ferrymq queue list bill
+  ferrymq queue list --json | jq 'select(.stats.ready > 1000).name'")]
     List(Prefix),
+    /// Look at its messages without taking them: what they are doing, their attempts and failures.
+    #[command(after_help = "Examples:
+  ferrymq queue peek billing
+  ferrymq queue peek billing --state unsettled --state backing-off
+  ferrymq queue peek billing.dlq --filter 'json.amount > 100' --limit 0 --json")]
+    Peek(QueuePeekArgs),
     /// Deliver nothing until `queue resume`; publishing and settling go on.
     #[command(after_help = "Examples:
   ferrymq queue pause billing

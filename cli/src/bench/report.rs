@@ -94,6 +94,10 @@ impl Report {
         self.rows.push(row);
     }
 
+    pub fn has_rows_of(&self, server: &str) -> bool {
+        self.rows.iter().any(|row| row.server == server)
+    }
+
     pub fn print(&self, as_json: bool) -> io::Result<()> {
         let ratios = self.ratios();
         if as_json {

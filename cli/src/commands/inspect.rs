@@ -1,45 +1,14 @@
-//! `ferrymq peek`, `purge`, `stats` and `status`.
+//! `ferrymq purge`, `stats` and `status`.
 
-use ferrymq_client::v1::{
-    GetStatsResponse, PeekRequest, PeekedMessage, PurgeRequest, QueueStats, TopicStats, WatchStatsResponse,
-    peek_request, purge_request,
-};
+use ferrymq_client::v1::{GetStatsResponse, PurgeRequest, QueueStats, TopicStats, WatchStatsResponse, purge_request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::Context;
-use crate::args::{PeekArgs, PurgeArgs, StatsArgs};
+use crate::args::{PurgeArgs, StatsArgs};
 use crate::failure::Failure;
 use crate::{json, output};
-
-/// Shows messages without taking them.
-pub async fn peek(args: PeekArgs, context: &Context) -> Result<(), Failure> {
-    let source = match (args.queue, args.topic) {
-        (Some(queue), _) => Some(peek_request::Source::Queue(queue)),
-        (None, topic) => topic.map(peek_request::Source::Topic),
-    };
-    let request = PeekRequest { source, start: args.from, page_size: args.count, ..PeekRequest::default() };
-    let response = context.client.peek(request).await?;
-    if context.json {
-        for message in &response.messages {
-            output::value(&json::of("PeekedMessage", message), true)?;
-        }
-        return Ok(());
-    }
-    let rows: Vec<_> = response.messages.iter().map(row).collect();
-    Ok(output::table(&["STATE", "ATTEMPT", "KEY", "BYTES", "PAYLOAD"], &rows)?)
-}
-
-fn row(peeked: &PeekedMessage) -> Vec<String> {
-    let delivery = peeked.delivery.clone().unwrap_or_default();
-    let message = delivery.message.unwrap_or_default();
-    let state = peeked.state().as_str_name().trim_start_matches("MESSAGE_STATE_").to_lowercase();
-    let text = String::from_utf8_lossy(&message.payload);
-    // Control characters in a payload are not for a terminal.
-    let payload = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    vec![state, delivery.attempt.to_string(), message.routing_key, peeked.payload_bytes.to_string(), payload]
-}
 
 /// Drops what waits.
 pub async fn purge(args: PurgeArgs, context: &Context) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ mod binding;
 mod check;
 mod connected;
 mod inspect;
+mod peek;
 mod publish;
 mod queue;
 mod serve;
@@ -68,7 +69,7 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
             publish::run(args, destination, context).await
         }
         Command::Subscribe(args) => subscribe::run(args, context).await,
-        Command::Peek(args) => inspect::peek(args, context).await,
+        Command::Peek(args) => peek::run(args, context).await,
         Command::Purge(args) => inspect::purge(args, context).await,
         Command::Stats(args) => inspect::stats(args, context).await,
         Command::Status => inspect::status(context, url).await,

@@ -3,12 +3,13 @@
 use ferrymq_client::v1::dead_letter_policy::Target;
 use ferrymq_client::v1::{
     Binding, DeadLetterPolicy, Limits, LogPoint, Ordering, Overflow, Queue, RateLimit, ResourceView, RetryPolicy,
-    SeekRequest,
+    SeekRequest, peek_request,
 };
 
 use super::Context;
 use crate::args::{QueueArgs, QueueCommand, QueueOrdering};
 use crate::failure::Failure;
+use crate::human::{self, count};
 use crate::{json, output, values};
 
 /// Runs one of them.
@@ -35,6 +36,10 @@ pub async fn run(command: QueueCommand, context: &Context) -> Result<(), Failure
             context.client.resume(&which.name).await?;
             output::note(&format!("queue `{}` delivers again", which.name));
             Ok(())
+        }
+        QueueCommand::Peek(args) => {
+            let source = peek_request::Source::Queue(args.name);
+            super::peek::show(source, args.which, context).await
         }
         QueueCommand::Seek { name, to, topic } => seek(name, to, topic, context).await,
     }
@@ -124,6 +129,7 @@ async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
     let headings = [
         "QUEUE",
         "READY",
+        "SIZE",
         "UNSETTLED",
         "BACKING OFF",
         "CONSUMERS",
@@ -139,19 +145,19 @@ async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
 
 fn row(queue: Queue) -> Vec<String> {
     let stats = queue.stats.unwrap_or_default();
-    let number = |number: i64| number.to_string();
     let age = stats.oldest_age.and_then(|age| std::time::Duration::try_from(age).ok());
     vec![
-        queue.name,
-        number(stats.ready),
-        number(stats.unsettled),
-        number(stats.backing_off),
-        number(stats.consumers),
-        age.map_or_else(|| "-".into(), |age| format!("{}s", age.as_secs())),
-        number(stats.acked),
-        number(stats.rejected),
-        number(stats.exhausted),
-        number(stats.expired),
+        if queue.paused { format!("{} (paused)", queue.name) } else { queue.name },
+        count(stats.ready),
+        human::size(stats.ready_bytes),
+        count(stats.unsettled),
+        count(stats.backing_off),
+        count(stats.consumers),
+        age.map_or_else(|| "-".into(), human::age),
+        count(stats.acked),
+        count(stats.rejected),
+        count(stats.exhausted),
+        count(stats.expired),
         queue.bindings.iter().map(bound).collect::<Vec<_>>().join(", "),
     ]
 }

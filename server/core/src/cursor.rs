@@ -54,6 +54,20 @@ impl Cursor {
         self.settled.iter()
     }
 
+    /// What lies between the settled ranges from the floor on, in order; the last goes on without end. Beyond `max` of them
+    /// all is one range, with what is settled in it.
+    #[must_use]
+    pub fn open_ranges(&self, max: usize) -> Vec<(Offset, Offset)> {
+        let mut ranges = Vec::new();
+        let mut at = self.floor;
+        for (from, to) in self.settled.iter().take(max.saturating_sub(1)) {
+            ranges.push((at, from));
+            at = to;
+        }
+        ranges.push((at, Offset::MAX));
+        ranges
+    }
+
     /// How a message that was given back stands.
     #[must_use]
     pub fn retry(&self, offset: Offset) -> Option<Retry> {
@@ -216,6 +230,11 @@ mod tests {
                 prop_assert_eq!(&cursor, &once);
                 prop_assert_eq!(&Cursor::decode(&cursor.encode()).unwrap(), &cursor);
                 prop_assert!(!cursor.is_settled(cursor.floor()) && cursor.sent() >= cursor.floor());
+                let open = cursor.open_ranges(usize::MAX);
+                let is_open = |offset| open.iter().any(|(from, to)| (*from..*to).contains(&offset));
+                prop_assert!((0..50).all(|offset| is_open(offset) != cursor.is_settled(offset)));
+                let few = cursor.open_ranges(2);
+                prop_assert!(few.len() <= 2 && (0..50).all(|at| !is_open(at) || few.iter().any(|r| (r.0..r.1).contains(&at))));
                 prop_assert!((0..50).all(|offset| !(cursor.is_settled(offset) && cursor.retry(offset).is_some())));
             }
         }

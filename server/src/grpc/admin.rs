@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ferrymq_proto::server as pb;
+use ferrymq_proto::v1::ErrorReason;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{Api, Paging};
@@ -13,6 +15,10 @@ use crate::catalogue::settings::duration;
 use crate::catalogue::{Queue, Topic};
 use crate::edge::note;
 use crate::error::Error;
+use crate::queue::Numbers;
+
+/// Queues that are asked for their numbers at a time.
+const ASKED_MAX: usize = 32;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -61,12 +67,12 @@ impl Api {
     }
 
     pub(crate) async fn queue_stats(&self, queue: &Queue) -> Result<pb::QueueStats, Error> {
-        let stats = queue.handle.stats().await?;
-        let is_empty = stats.ready + stats.unsettled + stats.backing_off == 0;
-        let oldest_age = if is_empty { None } else { self.oldest_age(queue).await? };
+        let Numbers { stats, ready_bytes, oldest } = queue.handle.numbers().await?;
+        let now = self.broker.clock.now_ms();
         Ok(pb::QueueStats {
-            oldest_age,
+            oldest_age: oldest.map(|since| duration(now.saturating_sub(since))),
             ready: stats.ready,
+            ready_bytes,
             unsettled: stats.unsettled,
             backing_off: stats.backing_off,
             consumers: stats.consumers,
@@ -82,15 +88,6 @@ impl Api {
             overflowed: stats.overflowed,
             ..Default::default()
         })
-    }
-}
-
-impl Api {
-    /// How long the first message that is not settled has been in the queue.
-    async fn oldest_age(&self, queue: &Queue) -> Result<Option<prost_types::Duration>, Error> {
-        let oldest = queue.handle.peek(Vec::new(), 1).await?.into_iter().next();
-        let since = oldest.and_then(|peeked| u64::try_from(peeked.delivery.publish_time_ms).ok());
-        Ok(since.map(|since| duration(self.broker.clock.now_ms().saturating_sub(since))))
     }
 }
 
@@ -174,10 +171,16 @@ impl pb::admin_service_server::AdminService for Api {
             .collect();
         let total_size = all.len() as i32;
         let (page, next_page_token) = Paging::new(request.page_size, request.page_token)?.page(all);
-        let mut queues = Vec::with_capacity(page.len());
-        for queue in page {
-            queues.push(self.queue_of(&queue, full).await?);
-        }
+        // Each queue is asked by itself, and some may have to count: several at a time, in order.
+        let asked = page.into_iter().map(|queue| async move {
+            match self.queue_of(&queue, full).await {
+                // Deleted meanwhile.
+                Err(error) if error.reason() == ErrorReason::QueueNotFound => Ok(None),
+                other => other.map(Some),
+            }
+        });
+        let asked = futures::stream::iter(asked).buffered(ASKED_MAX);
+        let queues = asked.try_filter_map(|queue| std::future::ready(Ok(queue))).try_collect().await?;
         Ok(Response::new(pb::ListQueuesResponse { queues, next_page_token, total_size }))
     }
 

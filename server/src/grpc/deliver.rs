@@ -195,7 +195,7 @@ impl Api {
         let opened = pb::Opened {
             queue: queue.record.settings.name.clone(),
             created,
-            consumer_id: format!("{id:x}-{consumer:x}"),
+            consumer_id: consumer_id(id, consumer),
             lease: Some(duration(subscription.lease_ms)),
             prefetch: window.messages as i32,
             prefetch_bytes: window.bytes as i64,
@@ -263,4 +263,9 @@ fn is_broadcast(request: &pb::SubscribeRequest) -> bool {
 
 fn unsupported_with_group(set: bool, field: &str) -> Result<(), Error> {
     if set { Err(Error::invalid(field, "only with group")) } else { Ok(()) }
+}
+
+/// How a queue's consumer is named to clients.
+pub(super) fn consumer_id(queue: u64, consumer: u64) -> String {
+    format!("{queue:x}-{consumer:x}")
 }

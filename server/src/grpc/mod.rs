@@ -9,6 +9,7 @@ mod messaging;
 mod operations;
 mod outlet;
 mod pause;
+mod peek;
 mod publish;
 mod response;
 mod seek;

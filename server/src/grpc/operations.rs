@@ -5,96 +5,19 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ferrymq_core::batch::Batch;
-use ferrymq_core::queue::MessageState;
 use ferrymq_core::{LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
-use prost::Message as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use crate::catalogue::settings::{non_negative, unsupported};
 use crate::error::Error;
-use crate::points::{self, Point, point_of_log};
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Payload bytes on one page of Peek.
-const PEEK_BYTES_MAX: usize = 1 << 20;
-
-fn check_peek(request: &pb::PeekRequest) -> Result<usize, Error> {
-    unsupported(!request.filter.is_empty(), "filter")?;
-    unsupported(!request.states.is_empty(), "states")?;
-    unsupported(!request.page_token.is_empty(), "page_token")?;
-    non_negative("max_payload_bytes", request.max_payload_bytes.into())?;
-    match request.page_size {
-        0 => Ok(10),
-        1..=1_000 => Ok(request.page_size as usize),
-        other => Err(Error::invalid("page_size", format!("must be from 1 to 1000, and is {other}"))),
-    }
-}
-
-/// Cuts the payload: a copy for a person to look at, made by decoding.
-fn cut(mut delivery: RawDelivery, max: usize) -> (RawDelivery, i64) {
-    if max == 0 {
-        return (delivery, 0);
-    }
-    let Ok(mut message) = v1::Message::decode(delivery.message.clone()) else { return (delivery, 0) };
-    let whole = message.payload.len();
-    if whole <= max {
-        return (delivery, 0);
-    }
-    message.payload = message.payload.slice(..max);
-    delivery.message = Bytes::from(message.encode_to_vec());
-    (delivery, whole as i64)
-}
-
-fn page(found: Vec<(RawDelivery, MessageState)>, max_payload: usize, kept: bool) -> pb::PeekResponse {
-    let (mut messages, mut bytes) = (Vec::new(), 0);
-    for (delivery, state) in found {
-        let (delivery, payload_bytes) = cut(delivery, max_payload);
-        bytes += delivery.message.len();
-        if bytes > PEEK_BYTES_MAX && !messages.is_empty() {
-            break;
-        }
-        let mut peeked = pb::PeekedMessage { delivery: Some(delivery), payload_bytes, ..Default::default() };
-        let state = match state {
-            _ if kept => pb::MessageState::Kept,
-            MessageState::Unsettled => pb::MessageState::Unsettled,
-            MessageState::BackingOff(due) => {
-                let (seconds, nanos) = ((due / 1_000) as i64, (due % 1_000) as i32 * 1_000_000);
-                peeked.due_time = Some(prost_types::Timestamp { seconds, nanos });
-                pb::MessageState::BackingOff
-            }
-            MessageState::Ready | MessageState::Settled => pb::MessageState::Ready,
-        };
-        peeked.set_state(state);
-        messages.push(peeked);
-    }
-    pb::PeekResponse { messages, next_page_token: String::new() }
-}
-
 impl Api {
-    async fn peek_topic(
-        &self,
-        name: &str,
-        start: &Point,
-        max: usize,
-    ) -> Result<Vec<(RawDelivery, MessageState)>, Error> {
-        let log = self.broker.topic(name)?.log();
-        let mut at = points::resolve(&self.broker.store, "start", start, log, self.broker.clock.now_ms()).await?;
-        let mut found = Vec::new();
-        while found.len() < max && at < self.broker.store.end(log) {
-            for (delivery, _) in self.read_log(name, log, &mut at).await? {
-                found.push((delivery, MessageState::Ready));
-            }
-        }
-        found.truncate(max);
-        Ok(found)
-    }
-
     /// The next messages of a topic's log as deliveries, and their routing keys' messages; moves `at` behind them.
     pub(crate) async fn read_log(
         &self,
@@ -163,28 +86,7 @@ impl Api {
 #[tonic::async_trait]
 impl pb::operations_service_server::OperationsService for Api {
     async fn peek(&self, request: Request<pb::PeekRequest>) -> Answer<pb::PeekResponse> {
-        let request = request.into_inner();
-        let max = check_peek(&request)?;
-        let start = match &request.start {
-            None => Point::Earliest,
-            given => point_of_log("start", given.as_ref())?,
-        };
-        let cut = request.max_payload_bytes as usize;
-        match &request.source {
-            Some(pb::peek_request::Source::Queue(name)) => {
-                let queue = self.broker.queue(name)?;
-                let logs = self.broker.catalogue().logs_of(&queue);
-                let now = self.broker.clock.now_ms();
-                let from = points::starts(&self.broker.store, "start", &start, &logs, now).await?;
-                let found = queue.handle.peek(from, max).await?;
-                let found = found.into_iter().map(|peeked| (peeked.delivery, peeked.state)).collect();
-                Ok(Response::new(page(found, cut, false)))
-            }
-            Some(pb::peek_request::Source::Topic(name)) => {
-                Ok(Response::new(page(self.peek_topic(name, &start, max).await?, cut, true)))
-            }
-            None => Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
-        }
+        Ok(Response::new(self.peek_page(request.into_inner()).await?))
     }
 
     async fn purge(&self, request: Request<pb::PurgeRequest>) -> Answer<pb::PurgeResponse> {

@@ -73,7 +73,8 @@ impl Task {
                 delivery: assignment.delivery,
                 generation: self.machine.generation(assignment.log),
             };
-            let mut delivery = self.delivery(assignment.log, assignment.offset, &batch, index)?;
+            let topic = self.feeds.get(&assignment.log).map(|feed| feed.topic.clone()).unwrap_or_default();
+            let mut delivery = delivery(topic, (assignment.log, assignment.offset), &batch, index)?;
             delivery.ack_id = self.shared.ack_ids.seal(&id, &mut ids);
             delivery.attempt = assignment.attempt as i32;
             deliveries.push(delivery);
@@ -81,25 +82,6 @@ impl Task {
         let count = deliveries.len() as u64;
         self.shared.counters.delivered.fetch_add(count, Ordering::Relaxed);
         Ok(deliveries)
-    }
-
-    pub(super) fn delivery(
-        &self,
-        log: LogId,
-        offset: Offset,
-        batch: &Batch,
-        index: usize,
-    ) -> Result<RawDelivery, Error> {
-        let record = batch.record(index).map_err(|error| Error::damaged(&error.to_string()))?;
-        Ok(RawDelivery {
-            message: record.message,
-            ack_id: Bytes::new(),
-            topic: self.feeds.get(&log).map(|feed| feed.topic.clone()).unwrap_or_default(),
-            position: Some(v1::Position { log: log.0 as i64, offset: offset as i64 }),
-            publish_time_ms: batch.publish_time_ms() as i64,
-            attempt: 0,
-            dead_letter: record.dead_letter.map(dead_letter),
-        })
     }
 
     pub(super) fn tell_caught_up(&mut self) {
@@ -118,6 +100,25 @@ impl Task {
             self.send(upto.consumer, Event::CaughtUp, now);
         }
     }
+}
+
+/// A message as it stands in its log: without an ack id and an attempt.
+pub(crate) fn delivery(
+    topic: Bytes,
+    (log, offset): (LogId, Offset),
+    batch: &Batch,
+    index: usize,
+) -> Result<RawDelivery, Error> {
+    let record = batch.record(index).map_err(|error| Error::damaged(&error.to_string()))?;
+    Ok(RawDelivery {
+        message: record.message,
+        ack_id: Bytes::new(),
+        topic,
+        position: Some(v1::Position { log: log.0 as i64, offset: offset as i64 }),
+        publish_time_ms: batch.publish_time_ms() as i64,
+        attempt: 0,
+        dead_letter: record.dead_letter.map(dead_letter),
+    })
 }
 
 fn dead_letter(header: DeadLetterHeader) -> v1::DeadLetter {

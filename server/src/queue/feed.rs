@@ -14,6 +14,7 @@ use ferrymq_engine::store::Store;
 
 use super::Interval;
 use super::expiry::expires;
+use super::tally::Tally;
 use super::task::{Task, ms};
 use crate::catalogue::record::BindingRecord;
 use crate::catalogue::rule::Rule;
@@ -43,6 +44,8 @@ pub(super) struct Feed {
     pub(super) received: u64,
     /// What stands before it goes to the dead letters: the log is over its limits.
     pub(super) given_up_below: Offset,
+    /// What is known of what has not been read.
+    pub(super) tally: Tally,
     /// Where the queue keeps keys in order.
     pub(super) keys: Option<KeyHash>,
 }
@@ -78,6 +81,7 @@ impl Feed {
             {
                 self.received += u64::from(offset >= self.began_at);
                 let entry = self.entry((log, offset), commit, batch, index, ttl_ms);
+                self.tally.read(offset, entry.bytes);
                 self.ahead.push_back(entry);
             }
         }
@@ -167,6 +171,7 @@ impl Task {
             began_at,
             received: 0,
             given_up_below: 0,
+            tally: Tally::default(),
             keys: self.keys.clone(),
         };
         self.feeds.insert(log, feed);
@@ -188,6 +193,7 @@ impl Task {
             };
             if let Some(feed) = self.feeds.get_mut(&log) {
                 feed.intervals = Some(intervals);
+                feed.tally.clear();
                 continue;
             }
             let from = bindings.iter().map(|binding| binding.from).min().unwrap_or(0);

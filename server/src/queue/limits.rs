@@ -92,6 +92,12 @@ impl Task {
         limited.depth.get().map(|(messages, _)| messages - self.machine.freed().messages as i64)
     }
 
+    /// The bytes of that.
+    pub(super) fn exact_bytes(&self) -> Option<i64> {
+        let limited = self.limited.as_ref().filter(|limited| limited.leaving.is_empty())?;
+        limited.depth.get().map(|(_, bytes)| bytes - self.machine.freed().bytes as i64)
+    }
+
     /// Gives up the oldest that nobody holds, as far as the queue is over its limits.
     pub(super) fn drop_overflow(&mut self) {
         let Some(limited) = &self.limited else { return };

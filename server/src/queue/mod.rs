@@ -11,15 +11,18 @@ mod floors;
 mod holds;
 mod idle;
 mod limits;
+mod numbers;
 mod peek;
 mod pulls;
 mod seek;
+mod tally;
 mod task;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ferrymq_core::queue::{Look, Place};
 use ferrymq_core::{LogId, Offset};
 use ferrymq_proto::raw::RawDelivery;
 use tokio::sync::{mpsc, oneshot};
@@ -30,7 +33,10 @@ use crate::depth::Depth;
 use crate::error::Error;
 
 pub use closing::Condition;
+pub(crate) use deliver::delivery;
 pub use ferrymq_core::queue::{ConsumerLoad, End, LeaseMode, NackMode, QueueStats, SettleStatus, Window};
+pub use numbers::Numbers;
+pub(crate) use peek::OpenLog;
 pub use seek::{Target, To};
 pub(crate) use task::{Shared, start};
 
@@ -175,15 +181,6 @@ pub struct Take {
 /// Messages taken, and the length of their leases in milliseconds.
 pub type Taken = (Vec<RawDelivery>, u64);
 
-/// One message as it lies in the queue.
-#[derive(Debug, Clone)]
-pub struct Peeked {
-    /// Without an ack id.
-    pub delivery: RawDelivery,
-    /// What it is doing.
-    pub state: ferrymq_core::queue::MessageState,
-}
-
 /// The answer to a settlement that was handed in.
 pub(crate) type Settled = oneshot::Receiver<Result<Vec<SettleStatus>, Error>>;
 
@@ -208,10 +205,13 @@ pub(crate) enum Message {
     Purge(Reply<u64>),
     Pause(bool, Reply<()>),
     Seek(seek::Seeking),
-    Peek { from: Vec<(LogId, Offset)>, max: usize, reply: Reply<Vec<Peeked>> },
+    OpenLogs { only: Option<LogId>, reply: Reply<Vec<peek::OpenLog>> },
+    Look { places: Vec<Place>, reply: Reply<Vec<Look>> },
     Stats(Reply<QueueStats>),
     Close { condition: Condition, reply: Reply<QueueStats> },
     Reopen,
+    Numbers(Reply<Numbers>, mpsc::Sender<Message>),
+    Counted(tally::Counted),
     Loads { consumers: Vec<u64>, reply: Reply<Vec<ConsumerLoad>> },
     Drain(oneshot::Sender<()>),
     Stop,
@@ -308,16 +308,6 @@ impl QueueHandle {
     /// keeps what it needs.
     pub async fn seek(&self, targets: Vec<Target>, pin: Pin) -> Result<i64, Error> {
         self.ask(|reply| Message::Seek(seek::Seeking { targets, pin, reply })).await
-    }
-
-    /// Shows messages without taking them, of each log from where `from` says or else from the oldest.
-    pub async fn peek(&self, from: Vec<(LogId, Offset)>, max: usize) -> Result<Vec<Peeked>, Error> {
-        self.ask(|reply| Message::Peek { from, max, reply }).await
-    }
-
-    /// Numbers.
-    pub async fn stats(&self) -> Result<QueueStats, Error> {
-        self.ask(Message::Stats).await
     }
 
     /// Before the queue is deleted, with the gates of its logs held: its numbers, if it may be deleted. Who wants to consume

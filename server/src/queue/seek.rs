@@ -84,6 +84,7 @@ impl Task {
         feed.received += feed.may_match(unread, floor);
         feed.began_at = feed.began_at.max(feed.read_to).max(floor);
         feed.ahead.clear();
+        feed.tally.clear();
         feed.read_to = floor;
         // What was being read again was of the old progress.
         self.again = None;

@@ -24,6 +24,7 @@ use super::idle::Idle;
 use super::limits::Limited;
 use super::pulls::{Leavers, PullWaiting};
 use super::seek::Seeking;
+use super::tally::Asking;
 use super::{Held, MAILBOX, Message, QueueHandle, Reply, Settlement};
 use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
@@ -74,6 +75,8 @@ pub(super) struct Task {
     /// Seeks that wait until none of these is left.
     pub(super) seeking: VecDeque<Seeking>,
     pub(super) answers: Vec<(Ticket, Answer)>,
+    /// Who waits for numbers, until a part of what has not been read is counted.
+    pub(super) asking: Vec<Asking>,
     /// If the queue has limits.
     pub(super) limited: Option<Limited>,
     pub(super) notify: Arc<Notify>,
@@ -124,6 +127,7 @@ pub(crate) fn start(
         giving: BTreeSet::new(),
         seeking: VecDeque::new(),
         answers: Vec::new(),
+        asking: Vec::new(),
         notify,
         holds: Arc::default(),
         rules: 0,
@@ -273,14 +277,17 @@ impl Task {
                 let _ = reply.send(Ok(()));
             }
             Message::Seek(seeking) => self.seeking.push_back(seeking),
-            Message::Peek { from, max, reply } => {
-                let answer = self.peek(&from, max).await;
-                let _ = reply.send(answer);
-            }
+            Message::OpenLogs { only, reply } => drop(reply.send(Ok(self.open_logs(only)))),
+            Message::Look { places, reply } => drop(reply.send(Ok(self.look(&places)))),
             Message::Loads { consumers, reply } => drop(reply.send(Ok(self.machine.loads(&consumers)))),
             Message::Close { condition, reply } => self.close(condition, reply).await,
             Message::Reopen => self.reopen().await,
-            Message::Stats(reply) => drop(reply.send(Ok(self.stats()))),
+            Message::Stats(reply) => {
+                self.catch_up().await;
+                let _ = reply.send(Ok(self.stats()));
+            }
+            Message::Numbers(reply, mailbox) => self.tell_numbers(reply, &mailbox).await,
+            Message::Counted(counted) => self.counted(counted).await,
             Message::Drain(reply) => {
                 let is_whole = self.failed.is_none();
                 self.failed.get_or_insert_with(Error::draining);
@@ -367,23 +374,5 @@ impl Task {
         let dropped = (before.ready + before.backing_off - after.ready - after.backing_off).max(0) as u64;
         self.when_durable(Box::new(move |result| drop(reply.send(result.map(|()| dropped))))).await;
         self.recount().await;
-    }
-
-    /// Ready counts what the window has, and all beyond it that may match.
-    pub(super) fn stats(&self) -> super::QueueStats {
-        let mut stats = self.machine.stats();
-        stats.consumers -= self.consumers.kept() as i64;
-        for (log, feed) in &self.feeds {
-            let end = self.shared.store.end(*log);
-            let unread = end.saturating_sub(feed.read_to);
-            let unread_new = end.saturating_sub(feed.read_to.max(feed.began_at));
-            stats.received += feed.received as i64 + feed.may_match(unread_new, end) as i64;
-            let settled = self.machine.cursor(*log).map_or(0, |cursor| cursor.settled_from(feed.read_to));
-            stats.ready += feed.ahead.len() as i64 + feed.may_match(unread, end).saturating_sub(settled) as i64;
-        }
-        if let Some(depth) = self.exact_depth() {
-            stats.ready = (depth - stats.unsettled - stats.backing_off).max(0);
-        }
-        stats
     }
 }

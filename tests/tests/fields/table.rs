@@ -17,7 +17,6 @@ const SUBSCRIBE: &str = "MessagingService/Subscribe";
 const TOPIC: &str = "AdminService/CreateTopic";
 const QUEUE: &str = "AdminService/CreateQueue";
 const BINDING: &str = "AdminService/CreateBinding";
-const PEEK: &str = "OperationsService/Peek";
 
 /// The methods that work. The others answer UNIMPLEMENTED.
 pub const METHODS: &[&str] = &[
@@ -46,7 +45,7 @@ pub const METHODS: &[&str] = &[
     "AdminService/GetSnapshot",
     "AdminService/ListSnapshots",
     "AdminService/DeleteSnapshot",
-    PEEK,
+    "OperationsService/Peek",
     "OperationsService/Purge",
     "OperationsService/Pause",
     "OperationsService/Resume",
@@ -317,10 +316,10 @@ pub const FIELDS: &[Row] = &[
     Shown("PeekRequest.queue", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PeekRequest.topic", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PeekRequest.start", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
-    Refused("PeekRequest.filter", PEEK, r#"{"queue": "q", "filter": "a = 'b'"}"#, "filter"),
-    Refused("PeekRequest.states", PEEK, r#"{"queue": "q", "states": ["MESSAGE_STATE_READY"]}"#, "states"),
+    Shown("PeekRequest.filter", "peek::a_filter_chooses_and_goes_together_with_states"),
+    Shown("PeekRequest.states", "peek::every_message_is_shown_with_its_state_attempts_and_failures"),
     Shown("PeekRequest.page_size", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
-    Refused("PeekRequest.page_token", PEEK, r#"{"queue": "q", "page_token": "a"}"#, "page_token"),
+    Shown("PeekRequest.page_token", "peek::pages_hold_together_while_messages_come_and_go"),
     Shown("PeekRequest.max_payload_bytes", "fields_of_admin::a_peek_is_as_long_as_it_asks_and_cuts_payloads"),
     Shown("PurgeRequest.queue", "operations::a_purge_empties_one_queue_and_counts"),
     Shown("PurgeRequest.topic", "fields_of_admin::a_purged_topic_keeps_nothing_for_those_that_come_later"),

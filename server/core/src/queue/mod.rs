@@ -10,6 +10,7 @@ mod expiry;
 mod floors;
 mod keys;
 mod limits;
+mod look;
 mod machine;
 mod outbox;
 mod rate;
@@ -22,6 +23,7 @@ mod view;
 
 pub use consumer::ConsumerLoad;
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
+pub use look::Look;
 pub use machine::{Place, QueueMachine};
 pub use rate::Rate;
 

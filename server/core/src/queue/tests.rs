@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod given_back;
 mod gone;
+mod look;
 mod order;
 mod promises;
 
@@ -520,8 +521,11 @@ impl World {
 fn random_histories_keep_every_promise() {
     for seed in 0..4_000 {
         let mut world = World::ordered(seed, Ordering::None);
-        for _ in 0..150 {
+        for step in 0..150 {
             world.step();
+            if step % 10 == 0 {
+                world.look_at_all();
+            }
         }
         world.drain();
     }

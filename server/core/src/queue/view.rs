@@ -1,27 +1,10 @@
 //! What can be seen of a queue from outside.
 
+use super::QueueStats;
 use super::machine::QueueMachine;
-use super::{MessageState, QueueStats};
 use crate::{CommitNo, LogId, Offset};
 
 impl QueueMachine {
-    /// What a message is doing here; none if it has not been read yet.
-    #[must_use]
-    pub fn state_of(&self, log: LogId, offset: Offset) -> Option<MessageState> {
-        let key = (log, offset);
-        if self.held.contains_key(&key) {
-            return Some(MessageState::Unsettled);
-        }
-        if let Some(waiting) = self.waiting.get(&key) {
-            return Some(MessageState::BackingOff(waiting.due));
-        }
-        let source = self.sources.get(&log)?;
-        if source.cursor.is_settled(offset) {
-            return Some(MessageState::Settled);
-        }
-        (offset < source.read_to).then_some(MessageState::Ready)
-    }
-
     /// Where in the queue's order the first message stands that may be delivered now.
     #[must_use]
     pub fn first_ready_commit(&self) -> Option<CommitNo> {
@@ -45,6 +28,31 @@ impl QueueMachine {
     #[must_use]
     pub fn read_to(&self, log: LogId) -> Offset {
         self.sources.get(&log).map_or(0, |source| source.read_to)
+    }
+
+    /// How many messages the window holds.
+    #[must_use]
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Their bytes.
+    #[must_use]
+    pub fn ready_bytes(&self) -> u64 {
+        self.ready.values().map(|item| u64::from(item.bytes)).sum()
+    }
+
+    /// Bytes of what is with consumers or waits for another attempt.
+    #[must_use]
+    pub fn busy_bytes(&self) -> u64 {
+        let held = self.held.values().map(|held| held.item.bytes);
+        held.chain(self.waiting.values().map(|waiting| waiting.item.bytes)).map(u64::from).sum()
+    }
+
+    /// Messages of a log that wait for another one of their key.
+    #[must_use]
+    pub fn behind(&self, log: LogId) -> u64 {
+        self.sources.get(&log).map_or(0, |source| source.behind.max(0) as u64)
     }
 
     /// Numbers; `ready` is what the window holds and what waits for another message of its key.

@@ -71,7 +71,7 @@ impl World {
     pub(super) fn break_where_leases_ended(&mut self) {
         for (commit, log, offset) in self.streak.delivered.clone() {
             let settled = self.machine.cursor(log).is_some_and(|cursor| cursor.is_settled(offset));
-            if !settled && self.machine.state_of(log, offset) != Some(MessageState::Unsettled) {
+            if !settled && self.machine.look((commit, log, offset), self.now).state != MessageState::Unsettled {
                 self.streak.delivered.retain(|earlier| *earlier < (commit, log, offset));
             }
         }
