@@ -172,6 +172,12 @@ impl Batch {
         self.starts.len() - 1
     }
 
+    /// The bytes of all of it, which each slice of it keeps in memory.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// True if there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

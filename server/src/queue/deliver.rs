@@ -11,6 +11,7 @@ use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::v1;
 
 use super::Event;
+use super::sharing::Sharing;
 use super::task::Task;
 use crate::ack_id::{self, AckId};
 use crate::error::Error;
@@ -62,7 +63,8 @@ impl Task {
     pub(super) async fn deliveries(&mut self, assigned: &[Assignment]) -> Result<Vec<RawDelivery>, Error> {
         let mut deliveries = Vec::with_capacity(assigned.len());
         let mut ids = BytesMut::with_capacity(assigned.len() * ack_id::BYTES_MAX);
-        for assignment in assigned {
+        let mut sharing = Sharing::default();
+        for (at, assignment) in assigned.iter().enumerate() {
             let (batch, index) = self.batch_of(assignment.log, assignment.offset).await?;
             let id = AckId {
                 partition: 0,
@@ -77,6 +79,7 @@ impl Task {
             let mut delivery = delivery(topic, (assignment.log, assignment.offset), &batch, index)?;
             delivery.ack_id = self.shared.ack_ids.seal(&id, &mut ids);
             delivery.attempt = assignment.attempt as i32;
+            delivery.message = sharing.message(delivery.message, &assigned[at..], &batch, index);
             deliveries.push(delivery);
         }
         let count = deliveries.len() as u64;

@@ -15,6 +15,7 @@ mod numbers;
 mod peek;
 mod pulls;
 mod seek;
+mod sharing;
 mod tally;
 mod task;
 

@@ -208,9 +208,14 @@ impl Task {
         if self.can_deliver() {
             self.drop_overflow();
             self.drop_given_up();
+            let was_full = self.machine.room() == 0;
             if !self.record.settings.paused {
                 self.hand_out(now).await;
                 self.serve_pulls(now).await;
+            }
+            // Nothing else may come that would make the task read on: who holds much need not settle any of it.
+            if was_full && self.machine.room() > 0 {
+                self.notify.notify_one();
             }
             self.tell_caught_up();
         }

@@ -4,6 +4,7 @@
 //! crash brings a message back after a later one of its key. What comes meanwhile is parked. A lane that has parked its
 //! share forgets the rest and keeps only where to read on: see [`QueueMachine::again_from`].
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 
@@ -136,9 +137,12 @@ enum Next {
 impl Keys {
     /// True if a message has to wait for another one of its key. Those of a key come in order, but after a seek.
     fn parks(&mut self, entry: &Entry) -> bool {
-        let Some(lane) = self.lanes.get_mut(&entry.key) else {
-            self.lanes.insert(entry.key, Lane { is_busy: true, parked: VecDeque::new(), far: None });
-            return false;
+        let lane = match self.lanes.entry(entry.key) {
+            Slot::Occupied(lane) => lane.into_mut(),
+            Slot::Vacant(lane) => {
+                lane.insert(Lane { is_busy: true, parked: VecDeque::new(), far: None });
+                return false;
+            }
         };
         if lane.is_out_of_order(place(entry)) {
             self.parked -= lane.forget_from(place(entry), self.agains);
@@ -154,13 +158,14 @@ impl Keys {
 
     /// The next message of a key, if it is in memory; without any the key is forgotten, or waits to be read again.
     fn next(&mut self, key: u64) -> Option<Entry> {
-        let lane = self.lanes.get_mut(&key)?;
+        let Slot::Occupied(mut slot) = self.lanes.entry(key) else { return None };
+        let lane = slot.get_mut();
         let next = lane.parked.pop_front();
         self.parked -= usize::from(next.is_some());
         lane.is_busy = next.is_some();
         match lane.hunger(self.bounds, self.parked) {
             Some(from) => drop(self.hungry.insert((from, key))),
-            None if !lane.is_busy => drop(self.lanes.remove(&key)),
+            None if !lane.is_busy => drop(slot.remove()),
             None => {}
         }
         next
