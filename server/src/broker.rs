@@ -64,6 +64,7 @@ pub struct Broker {
     pub(crate) draining: channel::Receiver<bool>,
     pub(crate) places: Arc<Places>,
     pub(crate) roster: Arc<crate::roster::Roster>,
+    pub(crate) filters: crate::shared_filters::SharedFilters,
     pub(crate) sync_times: Arc<Timed>,
     pub(crate) start_time: std::time::SystemTime,
 }

@@ -33,6 +33,7 @@ pub mod queue;
 pub mod retention;
 pub mod roster;
 mod server;
+pub mod shared_filters;
 mod start;
 mod sync_time;
 pub mod watch;

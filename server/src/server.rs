@@ -195,6 +195,7 @@ async fn open(
         draining,
         sync_times,
         roster: Arc::default(),
+        filters: Default::default(),
         places: Arc::new(Places::new(config.connections_max as usize, config.connections_per_ip_max)),
         start_time: std::time::SystemTime::now(),
     }))

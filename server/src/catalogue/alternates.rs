@@ -100,15 +100,29 @@ impl Catalogue {
 
     /// Routes a change anew, if that was done by an older picture: the first of its appends is what was handed in, what goes
     /// on from there stands behind it.
-    pub fn refresh(&self, change: &mut Change) {
+    /// What has to be matched for that is taken off `budget`; without any left it stays as it was.
+    pub fn refresh(&self, change: &mut Change, budget: &mut usize) {
         let Some(append) = change.appends.first_mut().filter(|append| append.generation != self.generation) else {
             return;
         };
+        if self.has_to_be_matched(append) {
+            if *budget == 0 {
+                return;
+            }
+            *budget = budget.saturating_sub(append.count as usize);
+        }
         append.generation = self.generation;
         let (loads, onward) = self.route_again(append);
         append.loads = loads;
         change.appends.truncate(1);
         change.appends.extend(onward.into_iter().map(|onward| onward.append));
+    }
+
+    /// True if it depends on the messages where they go and what they bring.
+    fn has_to_be_matched(&self, append: &Append) -> bool {
+        let Owner::Topic(name) = append.gate.owner() else { return false };
+        let decides = |topic: &Arc<Topic>| !topic.counted.is_empty() || self.alternate_of(topic).is_some();
+        self.topics.get(name).is_some_and(decides)
     }
 
     fn route_again(&self, append: &Append) -> (Vec<Load>, Vec<Onward>) {

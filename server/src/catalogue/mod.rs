@@ -44,7 +44,7 @@ pub struct Catalogue {
     pub snapshots: BTreeMap<String, Arc<SnapshotRecord>>,
     /// The next free number.
     pub next_id: u64,
-    /// Counts the pictures of this life of the broker.
+    /// Counts the changes of what decides where a message goes, in this life of the broker.
     pub generation: u64,
 }
 
@@ -228,6 +228,7 @@ impl Catalogue {
         let topic =
             Topic { counted, matcher: Matcher::new(pairs), filtered, queues: bound.len(), record, counters, gate };
         self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
+        self.generation += 1;
     }
 
     /// Adds a queue.
@@ -235,6 +236,7 @@ impl Catalogue {
         let queue = Arc::new(queue);
         self.queues.insert(queue.record.settings.name.clone(), queue.clone());
         self.queues_by_id.insert(queue.record.id, queue.clone());
+        self.generation += 1;
         queue
     }
 }

@@ -45,6 +45,10 @@ pub(super) struct Writer {
     pub(super) tidied: Instant,
 }
 
+/// Most messages that are matched anew in one round, when bindings have changed since they were routed. The others wait for
+/// the next one: filters cost time, and what is settled goes in between.
+const ROUTED_MAX: usize = 4_096;
+
 /// What is to be done with a submission.
 enum Fate {
     Go,
@@ -56,6 +60,8 @@ enum Fate {
 struct Round {
     now: Instant,
     is_draining: bool,
+    /// Of the picture that decides where messages go.
+    generation: u64,
     /// Bytes that publishes may still take; none: nobody has asked yet.
     room: Option<u64>,
     is_full: bool,
@@ -121,9 +127,14 @@ impl Writer {
         // What is urgent goes first, and within both what came first.
         all.sort_by_key(|submission| !submission.urgent);
         let catalogue = self.catalogue.load();
-        all.iter_mut().for_each(|submission| catalogue.refresh(&mut submission.change));
+        let mut budget = ROUTED_MAX;
+        for submission in &mut all {
+            let mut endless = usize::MAX;
+            let budget = if submission.urgent { &mut endless } else { &mut budget };
+            catalogue.refresh(&mut submission.change, budget);
+        }
+        let mut round = Round::new(*self.draining.borrow(), catalogue.generation);
         drop(catalogue);
-        let mut round = Round::new(*self.draining.borrow());
         let mut seal = Seal::new(&self.store);
         let mut group = Vec::with_capacity(all.len());
         for mut submission in all {
@@ -221,10 +232,11 @@ impl Writer {
 }
 
 impl Round {
-    fn new(is_draining: bool) -> Self {
+    fn new(is_draining: bool, generation: u64) -> Self {
         Self {
             now: Instant::now(),
             is_draining,
+            generation,
             room: None,
             is_full: false,
             taken: 0,
@@ -237,6 +249,10 @@ impl Round {
         let gates = || submission.change.appends.iter().map(|append| &append.gate);
         if let Some(gate) = gates().next().filter(|gate| gate.has_ended()) {
             return Fate::Refuse(gate.gone());
+        }
+        // It has not been routed anew yet.
+        if submission.change.appends.iter().any(|append| append.generation != self.generation) {
+            return Fate::Wait;
         }
         let bytes = submission.change.bytes();
         if !submission.urgent && !self.has_room(bytes, store) {

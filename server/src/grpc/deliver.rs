@@ -234,6 +234,7 @@ impl Api {
         window(request)?;
         let pattern = pattern("pattern", &request.pattern)?;
         let filter = filter("filter", &request.filter)?;
+        let filter = filter.map(|filter| self.broker.filters.share(&request.filter, filter));
         let start = point_of_log("start", request.start.as_ref())?;
         let gate = self.broker.topic(topic)?.gate.clone();
         let (log, now) = (gate.log(), self.broker.clock.now_ms());

@@ -1,25 +1,23 @@
 //! One stream's way out: deliveries gathered into responses, heartbeats, and the end.
 
+mod broadcast;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use ferrymq_core::filter::{Filter, MessageView};
-use ferrymq_core::message;
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::{server as pb, v1};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::Api;
 use super::at_most_once::settle_first;
 use super::response::{Phase, Phases, Response};
 use crate::broker::Broker;
-use crate::committer::Gate;
 use crate::edge::Connection;
 use crate::error::Error;
-use crate::points::Stop;
 use crate::queue::{Event, NackMode, Settlement, Subscription};
+pub(super) use broadcast::{BROADCAST_RESPONSE_BYTES, Broadcast};
 
 pub(super) type Out<R> = mpsc::Sender<Result<R, Status>>;
 
@@ -27,8 +25,6 @@ pub(super) type Out<R> = mpsc::Sender<Result<R, Status>>;
 pub(super) const RESPONSES_MAX: usize = 4;
 /// Deliveries are gathered into responses of about so many bytes.
 pub(super) const RESPONSE_BYTES: usize = 256 << 10;
-/// The same for broadcasts: hundreds of them may not be read, and each holds a few responses.
-pub(super) const BROADCAST_RESPONSE_BYTES: usize = 64 << 10;
 /// What a response has beyond its deliveries, at most.
 const RESPONSE_EXTRA: usize = 64;
 
@@ -48,43 +44,6 @@ pub(super) struct Shape {
     pub(super) heartbeat: Duration,
     /// Deliveries of a queue are settled before they are sent.
     pub(super) at_most_once: bool,
-}
-
-/// What a broadcast reads, and how far it has.
-pub(super) struct Broadcast {
-    pub(super) api: Api,
-    pub(super) topic: String,
-    pub(super) log: ferrymq_core::LogId,
-    pub(super) gate: Arc<Gate>,
-    pub(super) at: u64,
-    pub(super) stop: Stop,
-    pub(super) caught_up_at: u64,
-    pub(super) pattern: ferrymq_core::pattern::Pattern,
-    pub(super) filter: Option<Filter>,
-}
-
-impl Broadcast {
-    /// What of `read` stands before the end.
-    fn until_stop(&mut self, mut read: Vec<(RawDelivery, u64)>) -> Vec<(RawDelivery, u64)> {
-        let stop = self.stop;
-        if let Some(index) = read.iter().position(|(d, offset)| stop.is_before(*offset, d.publish_time_ms)) {
-            self.stop = Stop::Before(read[index].1);
-            read.truncate(index);
-        }
-        read
-    }
-
-    /// True if it asked for the message.
-    fn matches(&self, message: &[u8]) -> bool {
-        (self.pattern.is_all() || self.pattern.matches(message::routing_key(message)))
-            && self.filter.as_ref().is_none_or(|filter| filter.matches(&MessageView::new(message)))
-    }
-
-    /// True if its end is reached.
-    fn is_over(&self, broker: &Broker) -> bool {
-        let now = broker.clock.now_ms();
-        self.stop.is_reached(self.at, self.at >= broker.store.end(self.log), now)
-    }
 }
 
 /// Counts a consumer while its stream lives.
@@ -280,74 +239,5 @@ impl<R: Response> Outlet<R> {
             response.deliveries().push(delivery);
         }
         self.out.send(Ok(response)).await.map_err(|_| Unsent::Gone)
-    }
-
-    /// Passes on what a topic has, and what comes, until either side ends. An error is what the stream ends with.
-    pub(super) async fn run_broadcast(mut self, opened: pb::Opened, mut reader: Broadcast) -> Result<(), Error> {
-        let _counted = Counted::new(&self.broker);
-        let notify = Arc::new(Notify::new());
-        self.broker.watch.watch(reader.log, &notify);
-        let mut draining = self.broker.draining.clone();
-        let mut told = false;
-        if self.out.send(Ok(R::opened(opened))).await.is_err() {
-            return Ok(());
-        }
-        loop {
-            match self.read_on(&mut reader).await {
-                Ok(()) => {}
-                Err(Unsent::Gone) => return Ok(()),
-                Err(Unsent::Ended(error)) => return Err(error),
-                Err(Unsent::TooLarge(delivery)) => return Err(too_small(&delivery)),
-            }
-            if !told && reader.at >= reader.caught_up_at {
-                told = true;
-                if self.caught_up().await.is_err() {
-                    return Ok(());
-                }
-            }
-            if reader.is_over(&self.broker) || self.phases.now() == Phase::Over {
-                return Ok(());
-            }
-            if reader.gate.has_ended() && reader.at >= self.broker.store.end(reader.log) {
-                return Err(reader.gate.gone());
-            }
-            let wait = reader.stop.wait(self.broker.clock.now_ms());
-            tokio::select! {
-                () = notify.notified() => {}
-                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
-                () = self.out.closed() => return Ok(()),
-                error = closed(self.connection.as_ref()) => return Err(error),
-                () = crate::edge::stopped(&mut draining) => return Err(Error::draining()),
-                _ = self.phases.change() => {}
-                () = tokio::time::sleep(self.shape.heartbeat) => {
-                    if self.send(Vec::new()).await.is_err() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Sends all that the log has; paced by the reader.
-    async fn read_on(&self, reader: &mut Broadcast) -> Result<(), Unsent> {
-        while reader.at < self.broker.store.end(reader.log)
-            && !reader.is_over(&self.broker)
-            && self.phases.now() == Phase::Open
-        {
-            reader.at = reader.at.max(self.broker.store.first(reader.log));
-            let read = reader.api.read_log(&reader.topic, reader.log, &mut reader.at).await.map_err(Unsent::Ended)?;
-            let matching: Vec<RawDelivery> = reader
-                .until_stop(read)
-                .into_iter()
-                .map(|(delivery, _)| delivery)
-                .filter(|delivery| reader.matches(&delivery.message))
-                .collect();
-            self.broker.counters.delivered.fetch_add(matching.len() as u64, Ordering::Relaxed);
-            if matching.is_empty() {
-                continue;
-            }
-            self.send(matching).await?;
-        }
-        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use ferrymq_core::batch::Batch;
 use ferrymq_core::cursor::Cursor;
 use ferrymq_core::filter::MessageView;
 use ferrymq_core::queue::{Entry, KeyHash};
+use ferrymq_core::settle::Progress;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
 
@@ -186,6 +187,7 @@ impl Task {
         for binding in bindings {
             by_log.entry(binding.log_id()).or_default().push(binding);
         }
+        self.drop_feeds(|log| !by_log.contains_key(&log));
         for (log, bindings) in by_log {
             let intervals: Vec<Interval> = {
                 let before = self.feeds.get(&log);
@@ -197,10 +199,37 @@ impl Task {
                 continue;
             }
             let from = bindings.iter().map(|binding| binding.from).min().unwrap_or(0);
-            let cursor = cursors.remove(&log).unwrap_or_default();
+            let cursor = cursors.remove(&log).unwrap_or_else(|| self.cursor_anew(log, from));
             let topic = bindings.first().map(|binding| Bytes::from(binding.settings.topic.clone())).unwrap_or_default();
             self.add_feed(log, topic, Some(intervals), cursor, from);
         }
+    }
+
+    /// Logs that no binding leads here from any more are not read on, once all that they had brought is settled.
+    fn drop_feeds(&mut self, is_unbound: impl Fn(LogId) -> bool) {
+        let is_over = |(log, feed): (&LogId, &Feed)| {
+            let end = feed.intervals.as_ref()?.iter().map(|interval| interval.to.unwrap_or(Offset::MAX)).max()?;
+            let floor = self.machine.cursor(*log).map_or(0, Cursor::floor);
+            (is_unbound(*log) && end <= floor).then_some(*log)
+        };
+        let over: Vec<LogId> = self.feeds.iter().filter_map(is_over).collect();
+        for log in over {
+            let received = self.feeds.remove(&log).map_or(0, |feed| feed.received);
+            self.machine.count_received(received);
+            self.machine.remove_source(log);
+            self.catching_up.iter_mut().for_each(|waiting| waiting.ends.retain(|(of, _)| *of != log));
+        }
+    }
+
+    /// Of a log that the queue reads from `from` on. If a seek moved it before, ack ids of that time have to stay out of date.
+    fn cursor_anew(&self, log: LogId, from: Offset) -> Cursor {
+        let stored = self.shared.store.cursors(QueueId(self.record.id)).into_iter().find(|(of, _)| *of == log);
+        let mut cursor = Cursor::default();
+        if let Some((_, stored)) = stored.filter(|(_, stored)| stored.generation() > 0) {
+            let (floor, generation) = (stored.floor(), stored.generation());
+            cursor.apply(&Progress::Anew { floor, sent: from, generation });
+        }
+        cursor
     }
 
     /// Reads on where the machine has room, and offers what matched in the order of commits.

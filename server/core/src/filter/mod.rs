@@ -12,6 +12,7 @@ mod parser;
 mod syntax;
 mod value;
 mod view;
+mod words;
 
 #[cfg(test)]
 mod tests;

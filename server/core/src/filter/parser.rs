@@ -2,51 +2,12 @@
 
 use super::DEPTH_MAX;
 use super::lexer::{Token, tokens};
-use super::syntax::{Binary, Fault, Function, Kind, Method, Node, Quantifier, VARIABLES, too_deep};
+use super::syntax::{Binary, Fault, Function, Kind, Method, Node, Quantifier, too_deep};
+use super::words::{OPERATORS, check_free, shown, variable};
 
 /// Most regular expressions in a filter, and the memory that each may take, in bytes.
 const REGEXES_MAX: usize = 8;
 const REGEX_BYTES_MAX: usize = 256 << 10;
-
-/// Words that CEL keeps for itself.
-const RESERVED: [&str; 21] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-    "in",
-    "null",
-    "true",
-    "false",
-];
-
-/// Operators between two values by how tightly they bind; `&&` and `||` stand apart.
-const OPERATORS: [(&str, u8, Binary); 11] = [
-    ("==", 1, Binary::Equal),
-    ("!=", 1, Binary::Unequal),
-    ("<", 1, Binary::Less),
-    ("<=", 1, Binary::LessOrEqual),
-    (">", 1, Binary::Greater),
-    (">=", 1, Binary::GreaterOrEqual),
-    ("+", 2, Binary::Add),
-    ("-", 2, Binary::Subtract),
-    ("*", 3, Binary::Multiply),
-    ("/", 3, Binary::Divide),
-    ("%", 3, Binary::Remainder),
-];
 
 pub(super) fn parse(text: &str) -> Result<Node, Fault> {
     let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0, locals: Vec::new(), regexes: 0 };
@@ -64,17 +25,6 @@ struct Parser {
     /// Names that the macros around bind.
     locals: Vec<String>,
     regexes: usize,
-}
-
-fn shown(token: &Token) -> String {
-    match token {
-        Token::Name(name) => format!("`{name}`"),
-        Token::Int(number) => format!("`{number}`"),
-        Token::Double(number) => format!("`{number}`"),
-        Token::Text(_) => "a text".into(),
-        Token::Sign(sign) => format!("`{sign}`"),
-        Token::End => "the end".into(),
-    }
 }
 
 impl Parser {
@@ -349,21 +299,6 @@ fn joined(mut parts: Vec<Node>, kind: impl FnOnce(Vec<Node>) -> Kind, at: usize)
         1 => parts.pop().ok_or_else(|| Fault::new(at, "is empty")),
         _ => Node::new(kind(parts), at),
     }
-}
-
-fn variable(name: &str, at: usize) -> Result<super::syntax::Variable, Fault> {
-    if let Some((_, variable)) = VARIABLES.iter().find(|(known, _)| *known == name) {
-        return Ok(*variable);
-    }
-    let known: Vec<&str> = VARIABLES.iter().map(|(name, _)| *name).collect();
-    Err(Fault::new(at, format!("`{name}` is not known; there are {}", known.join(", "))))
-}
-
-fn check_free(name: &str, at: usize) -> Result<(), Fault> {
-    if RESERVED.contains(&name) || VARIABLES.iter().any(|(known, _)| *known == name) {
-        return Err(Fault::new(at, format!("`{name}` cannot be the name of an element")));
-    }
-    Ok(())
 }
 
 /// The last line of what the compiler of regular expressions says, which has the cause.

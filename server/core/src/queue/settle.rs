@@ -1,17 +1,44 @@
 //! How a delivery ends: ack, nack, the end of a lease; and how a queue is emptied.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use super::machine::{Item, Key, QueueMachine, Waiting};
+use super::machine::{Item, Key, Place, QueueMachine, Table, Waiting};
 use super::{DeadLetterOut, NackMode, SettleStatus};
 use crate::batch::DeadLetterReason;
 use crate::settle::{Progress, Retry};
 use crate::{LogId, Millis, Offset};
 
+/// Where messages are ready: looked up by those who ack many that are not theirs any more.
+#[derive(Default)]
+struct Late {
+    /// How many were looked for.
+    searched: usize,
+    places: Option<Table<Place>>,
+}
+
+impl Late {
+    /// A late ack of a message that is ready again is rare, so the window is searched. For many of them it is searched once.
+    fn remove_ready(&mut self, ready: &mut BTreeMap<Place, Item>, (log, offset): Key) -> Option<Item> {
+        let by_key = |place: &Place| ((place.1, place.2), *place);
+        self.searched += 1;
+        let place = match &mut self.places {
+            Some(places) => places.get(&(log, offset)).copied(),
+            None if self.searched > 1 => {
+                let places = self.places.insert(ready.keys().map(by_key).collect());
+                places.get(&(log, offset)).copied()
+            }
+            None => ready.keys().find(|(_, of, at)| (*of, *at) == (log, offset)).copied(),
+        };
+        ready.remove(&place?)
+    }
+}
+
 impl QueueMachine {
     /// Done, all of `places`: a status for each. What consumers hold in a row is recorded as one.
     pub fn ack_all(&mut self, places: impl Iterator<Item = (LogId, Offset)>) -> Vec<SettleStatus> {
         let mut statuses = Vec::with_capacity(places.size_hint().0);
+        let mut late = Late::default();
         let mut run: Option<(LogId, Offset, Offset)> = None;
         for (log, offset) in places {
             // What is held is not settled.
@@ -29,7 +56,7 @@ impl QueueMachine {
                 self.settled(run.take());
                 run = is_held.then_some((log, offset, offset + 1));
             }
-            statuses.push(if is_held { SettleStatus::Ok } else { self.ack(log, offset) });
+            statuses.push(if is_held { SettleStatus::Ok } else { self.ack_late((log, offset), &mut late) });
         }
         self.settled(run);
         statuses
@@ -37,12 +64,16 @@ impl QueueMachine {
 
     /// Done. A late ack still settles, even while another consumer holds the message.
     pub fn ack(&mut self, log: LogId, offset: Offset) -> SettleStatus {
-        let Some(source) = self.sources.get(&log) else { return SettleStatus::Gone };
-        if source.cursor.is_settled(offset) {
-            return self.how_settled((log, offset));
+        self.ack_late((log, offset), &mut Late::default())
+    }
+
+    fn ack_late(&mut self, key: Key, late: &mut Late) -> SettleStatus {
+        let Some(source) = self.sources.get(&key.0) else { return SettleStatus::Gone };
+        if source.cursor.is_settled(key.1) {
+            return self.how_settled(key);
         }
         self.stats.acked += 1;
-        self.settle((log, offset));
+        self.settle_late(key, late);
         SettleStatus::Ok
     }
 
@@ -123,9 +154,13 @@ impl QueueMachine {
 
     /// Ends a message for good, wherever it is.
     pub(super) fn settle(&mut self, key: Key) {
+        self.settle_late(key, &mut Late::default());
+    }
+
+    fn settle_late(&mut self, key: Key, late: &mut Late) {
         let (log, offset) = key;
         let item = self.let_go(key).map(|held| held.item).or_else(|| self.waiting.remove(&key).map(|w| w.item));
-        match item.or_else(|| self.remove_ready(key)) {
+        match item.or_else(|| late.remove_ready(&mut self.ready, key)) {
             Some(item) => {
                 self.free(&item);
                 self.await_end(item.key);
@@ -151,12 +186,6 @@ impl QueueMachine {
         if !below_floor {
             self.push_record(log, change);
         }
-    }
-
-    /// A late ack of a message that is ready again: rare, so the window is searched.
-    fn remove_ready(&mut self, (log, offset): Key) -> Option<Item> {
-        let place = self.ready.keys().find(|(_, of, at)| (*of, *at) == (log, offset)).copied()?;
-        self.ready.remove(&place)
     }
 
     /// Back in its place without a failure.

@@ -24,6 +24,11 @@ impl QueueMachine {
         self.keys.waits_upto(commit)
     }
 
+    /// So many messages came in over logs that are not read any more.
+    pub fn count_received(&mut self, messages: u64) {
+        self.stats.received += messages as i64;
+    }
+
     /// Up to where a log has been read.
     #[must_use]
     pub fn read_to(&self, log: LogId) -> Offset {

@@ -1,5 +1,6 @@
 //! Ending bindings, with the paths that they are part of, and forgetting those that their queues have passed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ferrymq_core::{LogId, QueueId};
@@ -45,6 +46,7 @@ impl Task {
         self.keep_bindings(&fed, &ended);
         if let Some(topic) = topic.filter(|_| done.is_ok()) {
             self.catalogue.topics.remove(&topic.record.settings.name);
+            self.catalogue.generation += 1;
         }
         self.let_go(swayed).await;
         self.recount(&fed).await;
@@ -84,6 +86,12 @@ impl Task {
         ops.extend(orphans.map(|binding| end_log(binding.log_id())));
         if let Err(error) = self.commit(ops).await {
             tracing::warn!(%error, "ended bindings could not be forgotten");
+        }
+        // Their queues need not read on for them.
+        for queue in gone.iter().map(|binding| binding.queue).collect::<BTreeSet<u64>>() {
+            if let Some(target) = self.catalogue.queues_by_id.get(&queue) {
+                target.handle.rebind(self.catalogue.bindings_to(queue));
+            }
         }
     }
 }

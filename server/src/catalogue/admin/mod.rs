@@ -145,7 +145,6 @@ impl Task {
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(command) = commands.recv().await {
             self.handle(command).await;
-            self.show();
         }
     }
 
@@ -188,15 +187,23 @@ impl Task {
                 let answer = self.delete_snapshot(request).await;
                 self.answer(reply, answer);
             }
-            Command::ExpireSnapshots => self.expire_snapshots().await,
-            Command::DeleteIdle(id) => self.delete_idle(id).await,
-            Command::Reap(ids) => self.reap(ids).await,
+            Command::ExpireSnapshots => {
+                self.expire_snapshots().await;
+                self.show();
+            }
+            Command::DeleteIdle(id) => {
+                self.delete_idle(id).await;
+                self.show();
+            }
+            Command::Reap(ids) => {
+                self.reap(ids).await;
+                self.show();
+            }
         }
     }
 
     /// Puts the new picture out.
     fn show(&mut self) {
-        self.catalogue.generation += 1;
         self.picture.store(Arc::new(self.catalogue.clone()));
     }
 

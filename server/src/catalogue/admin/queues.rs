@@ -121,6 +121,7 @@ impl Task {
         self.catalogue.snapshots.retain(|_, snapshot| snapshot.queue != id);
         self.catalogue.queues.remove(&queue.record.settings.name);
         self.catalogue.queues_by_id.remove(&id);
+        self.catalogue.generation += 1;
         for log in logs {
             self.route_log(log);
         }

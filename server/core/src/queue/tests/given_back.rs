@@ -33,3 +33,18 @@ fn what_a_pull_took_for_nobody_goes_back_at_once_and_without_a_failure() {
     let failures = machine.cursor(log).and_then(|cursor| cursor.retry(0)).map(|retry| retry.failures);
     assert_eq!(failures, Some(1), "that nobody got it was no failure");
 }
+
+#[test]
+fn acks_that_come_late_together_settle_each_message_once() {
+    let log = LOGS[1];
+    let mut machine = machine(&BTreeMap::new());
+    for offset in 0..10 {
+        machine.offer(Entry { commit: CommitNo(offset + 1), log, offset, bytes: 1, expires: NEVER, key: 0 });
+    }
+    let acked = machine.ack_all([3, 3, 0, 9, 7, 0].into_iter().map(|offset| (log, offset)));
+    use SettleStatus::{AlreadySettled, Ok};
+    assert_eq!(acked, [Ok, AlreadySettled, Ok, Ok, Ok, AlreadySettled]);
+    let ready = machine.ready.keys().map(|(.., offset)| *offset).collect::<Vec<_>>();
+    assert_eq!(ready, [1, 2, 4, 5, 6, 8]);
+    assert_eq!(machine.freed().messages, 4);
+}
