@@ -123,3 +123,28 @@ async fn a_list_has_the_numbers_of_every_queue_and_topic() {
     assert!(topic.bytes > bytes(0..MANY));
     assert_eq!((topic.scheduled, topic.duplicates), (0, 0), "nothing is delayed or left out yet");
 }
+
+// 12 MiB are more than is read before an answer.
+#[tokio::test]
+async fn a_long_backlog_is_counted_on_behind_the_answer_and_never_too_low() {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    create_queue(&client, named("q"), &[("t", "mine")]).await;
+    let large = |number: usize| Message { payload: vec![b'x'; 1_000].into(), ..numbered(number) };
+    for begin in (0..12_000).step_by(1_000) {
+        publish(&client, "t", (begin..begin + 1_000).map(large).collect()).await;
+    }
+    let mut last = i64::MAX;
+    within("an exact number", async {
+        while last > 4_000 {
+            let ready = stats(&client, "q").await.ready;
+            assert!((4_000..=last).contains(&ready), "{ready} after {last}");
+            last = ready;
+        }
+    })
+    .await;
+    // What was counted is taken off as it is read.
+    collect(&client, "q", 4_000).await;
+    assert_eq!(stats(&client, "q").await.ready, 0);
+}

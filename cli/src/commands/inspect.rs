@@ -8,7 +8,7 @@ use tonic_health::pb::health_client::HealthClient;
 use super::Context;
 use crate::args::{PurgeArgs, StatsArgs};
 use crate::failure::Failure;
-use crate::{json, output};
+use crate::{human, json, output};
 
 /// Drops what waits.
 pub async fn purge(args: PurgeArgs, context: &Context) -> Result<(), Failure> {
@@ -68,7 +68,8 @@ fn print_stats(response: &GetStatsResponse) -> Result<(), Failure> {
     let mut queues: Vec<_> = response.queues.iter().map(|(name, stats)| queue_row(name, stats)).collect();
     queues.sort();
     if !queues.is_empty() {
-        let headings = ["QUEUE", "READY", "UNSETTLED", "BACKING OFF", "CONSUMERS", "ACKED", "REJECTED"];
+        let headings =
+            ["QUEUE", "READY", "SIZE", "UNSETTLED", "BACKING OFF", "CONSUMERS", "OLDEST", "ACKED", "REJECTED"];
         output::table(&headings, &queues)?;
     }
     Ok(())
@@ -80,8 +81,18 @@ fn topic_row(name: &str, stats: &TopicStats) -> Vec<String> {
 }
 
 fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
-    let numbers = [stats.ready, stats.unsettled, stats.backing_off, stats.consumers, stats.acked, stats.rejected];
-    std::iter::once(name.to_owned()).chain(numbers.map(|n| n.to_string())).collect()
+    let age = stats.oldest_age.and_then(|age| std::time::Duration::try_from(age).ok());
+    vec![
+        name.to_owned(),
+        human::count(stats.ready),
+        human::size(stats.ready_bytes),
+        human::count(stats.unsettled),
+        human::count(stats.backing_off),
+        human::count(stats.consumers),
+        age.map_or_else(|| "-".into(), human::age),
+        human::count(stats.acked),
+        human::count(stats.rejected),
+    ]
 }
 
 /// Health and facts; fails if the broker does not serve.
