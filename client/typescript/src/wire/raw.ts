@@ -3,7 +3,7 @@
  * message. To the stub such a message is an empty one with fields that it does not know, which it carries as they are.
  */
 
-import type { DescMessage, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodStreaming } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
 import type { Empty } from "@bufbuild/protobuf/wkt";
@@ -19,15 +19,6 @@ export function rawMethod<I extends DescMessage, O extends DescMessage>(
   method: DescMethodStreaming<I, O>,
 ): DescMethodStreaming<typeof EmptySchema, typeof EmptySchema> {
   return { ...method, input: EmptySchema, output: EmptySchema };
-}
-
-/** A method, its answer unread. */
-export function rawAnswer<
-  I extends DescMessage,
-  O extends DescMessage,
-  M extends DescMethodUnary<I, O> | DescMethodStreaming<I, O>,
->(method: M): Omit<M, "output"> & { output: typeof EmptySchema } {
-  return { ...method, output: EmptySchema };
 }
 
 /** A message of these fields. */
@@ -57,9 +48,4 @@ export function bytesField(no: number, value: Uint8Array): Field {
 export function readerOf(field: Field): Reader {
   const outer = new Reader(field.data);
   return outer.nested();
-}
-
-/** The number in a field. */
-export function numberOf(field: Field): number {
-  return new Reader(field.data).varint();
 }
