@@ -16,6 +16,7 @@ mod peek;
 mod pulls;
 mod seek;
 mod sharing;
+mod sources;
 mod tally;
 mod task;
 
