@@ -9,6 +9,6 @@ pub use broker::{Broker, binary};
 pub use examples::{example, example_sources};
 pub use verbatim::{call, call_once};
 pub use words::{
-    acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some,
-    within,
+    acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, prepared, publish, pull,
+    pull_some, within,
 };

@@ -9,6 +9,8 @@ use ferrymq_client::v1::{
 };
 use ferrymq_client::{Client, Destination, Subscriber};
 
+use crate::Broker;
+
 /// A bound for every wait: long enough for a slow machine, short enough to see what hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,6 +22,15 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// A message of this routing key and payload.
 pub fn message(routing_key: &str, payload: impl Into<Bytes>) -> Message {
     Message { routing_key: routing_key.to_owned(), payload: payload.into(), ..Message::default() }
+}
+
+/// A broker in memory with the topic `t`, and the queue `q` bound to all of it.
+pub async fn prepared() -> (Broker, Client) {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
+    (broker, client)
 }
 
 /// Makes a topic with the default settings.

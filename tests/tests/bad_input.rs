@@ -6,15 +6,7 @@ use ferrymq_client::v1::{
 };
 use ferrymq_client::{Client, Code, Destination, Error, group, queue};
 use ferrymq_proto::raw;
-use ferrymq_tests::{Broker, binding, call_once, create_queue, create_topic, message, publish, pull, pull_some};
-
-async fn broker() -> (Broker, Client) {
-    let broker = Broker::ephemeral();
-    let client = broker.client().await;
-    create_topic(&client, "t").await;
-    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
-    (broker, client)
-}
+use ferrymq_tests::{binding, call_once, message, prepared, publish, pull, pull_some};
 
 fn assert_refused(error: &Error, code: Code, reason: ErrorReason) {
     assert_eq!((error.code(), error.reason()), (code, reason), "{error:?}");
@@ -33,7 +25,7 @@ async fn assert_serves(client: &Client) {
 
 #[tokio::test]
 async fn what_does_not_exist_is_not_found() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let topic = client.publish(Destination::Topic("none".into()), vec![Message::default()]).await.unwrap_err();
     assert_refused(&topic, Code::NotFound, ErrorReason::TopicNotFound);
     let into = client.publish(Destination::Queue("none".into()), vec![Message::default()]).await.unwrap_err();
@@ -53,7 +45,7 @@ async fn what_does_not_exist_is_not_found() {
 
 #[tokio::test]
 async fn making_it_again_is_fine_unless_the_settings_differ() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let same = Topic { name: "t".into(), ..Topic::default() };
     assert!(!client.create_topic(same.clone()).await.unwrap().created);
     let other = Topic { labels: [("a".to_owned(), "b".to_owned())].into(), ..same };
@@ -65,7 +57,7 @@ async fn making_it_again_is_fine_unless_the_settings_differ() {
 
 #[tokio::test]
 async fn bad_names_patterns_and_prefetches_name_their_field() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     for name in ["", "a b", "-a!", &"n".repeat(300)] {
         let error = client.create_topic(Topic { name: name.into(), ..Topic::default() }).await.unwrap_err();
         assert_field(&error, ErrorReason::NameInvalid);
@@ -82,7 +74,7 @@ async fn bad_names_patterns_and_prefetches_name_their_field() {
 
 #[tokio::test]
 async fn empty_and_oversize_batches_are_refused() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let to = || Destination::Topic("t".into());
     assert_field(&client.publish(to(), Vec::new()).await.unwrap_err(), ErrorReason::FieldInvalid);
     let limits = client.server_info().await.unwrap();
@@ -98,7 +90,7 @@ async fn empty_and_oversize_batches_are_refused() {
 
 #[tokio::test]
 async fn fields_of_later_versions_are_refused_not_ignored() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let late = Message { priority: 1, ..message("", "x") };
     let error = client.publish(Destination::Topic("t".into()), vec![late]).await.unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument, "{error:?}");
@@ -109,7 +101,7 @@ async fn fields_of_later_versions_are_refused_not_ignored() {
 
 #[tokio::test]
 async fn forged_ack_ids_get_a_status_each_and_never_an_abort() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "x")]).await;
     let good = pull_some(&client, "q").await[0].ack_id.clone();
     let mut forged = good.to_vec();
@@ -128,7 +120,7 @@ async fn forged_ack_ids_get_a_status_each_and_never_an_abort() {
 
 #[tokio::test]
 async fn an_ack_id_of_another_broker_is_invalid() {
-    let ((_a, one), (_b, other)) = (broker().await, broker().await);
+    let ((_a, one), (_b, other)) = (prepared().await, prepared().await);
     publish(&one, "t", vec![message("", "x")]).await;
     let foreign = pull_some(&one, "q").await[0].ack_id.clone();
     assert_eq!(other.ack(vec![foreign]).await.unwrap(), [SettleStatus::Invalid]);
@@ -136,7 +128,7 @@ async fn an_ack_id_of_another_broker_is_invalid() {
 
 #[tokio::test]
 async fn deleting_what_is_in_use_has_to_be_forced() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "x")]).await;
     let queue = client.delete_queue("q", false).await.unwrap_err();
     assert_refused(&queue, Code::FailedPrecondition, ErrorReason::InUse);
@@ -149,7 +141,7 @@ async fn deleting_what_is_in_use_has_to_be_forced() {
 
 #[tokio::test]
 async fn malformed_bytes_and_text_are_invalid_arguments() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let publish = "/ferrymq.v1.MessagingService/Publish";
     let cases: [&[u8]; 4] = [
         b"\xff\xff\xff",                  // No tag.
@@ -166,7 +158,7 @@ async fn malformed_bytes_and_text_are_invalid_arguments() {
 
 #[tokio::test]
 async fn a_message_of_another_encoder_comes_out_byte_for_byte() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let foreign = Bytes::from_static(b"\x1a\x03a.b\x80\x04\x05\x0a\x02hi\xc2\xb8\x02\x01x");
     let request = raw::RawPublishRequest {
         destination: Some(raw::Destination::Topic("t".into())),

@@ -5,20 +5,11 @@ use std::time::Duration;
 
 use ferrymq_client::v1::{
     AckRequest, ErrorReason, LeaseRenewal, LogEdge, LogPoint, Message, PublishConfirm, PublishRequest,
-    PublishStreamRequest, PullRequest, Queue, SubscribeRequest, log_point, publish_confirm, pull_request,
-    subscribe_request,
+    PublishStreamRequest, PullRequest, SubscribeRequest, log_point, publish_confirm, pull_request, subscribe_request,
 };
-use ferrymq_client::{Client, Code, Destination, queue};
-use ferrymq_tests::{Broker, create_queue, create_topic, deliveries, message, publish, pull_some, within};
+use ferrymq_client::{Code, Destination, queue};
+use ferrymq_tests::{create_topic, deliveries, message, prepared, publish, pull_some, within};
 use futures::StreamExt as _;
-
-async fn broker() -> (Broker, Client) {
-    let broker = Broker::ephemeral();
-    let client = broker.client().await;
-    create_topic(&client, "t").await;
-    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
-    (broker, client)
-}
 
 fn seconds(seconds: i64) -> Option<prost_types::Duration> {
     Some(prost_types::Duration { seconds, nanos: 0 })
@@ -26,7 +17,7 @@ fn seconds(seconds: i64) -> Option<prost_types::Duration> {
 
 #[tokio::test]
 async fn all_of_a_message_is_carried_through() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let whole = Message {
         payload: "content".into(),
         attributes: HashMap::from([("traceparent".into(), "00".into()), ("b".into(), String::new())]),
@@ -44,7 +35,7 @@ async fn all_of_a_message_is_carried_through() {
 
 #[tokio::test]
 async fn a_batch_that_requires_a_route_is_refused_whole() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     create_topic(&client, "lonely").await;
     let request = |require_route| PublishRequest {
         destination: Some(Destination::Topic("lonely".into())),
@@ -60,7 +51,7 @@ async fn a_batch_that_requires_a_route_is_refused_whole() {
 
 #[tokio::test]
 async fn a_stream_confirms_each_batch_by_its_id() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let batch = |destination| PublishRequest {
         destination: Some(destination),
         messages: vec![message("", "x")],
@@ -79,7 +70,7 @@ async fn a_stream_confirms_each_batch_by_its_id() {
 
 #[tokio::test]
 async fn a_subscription_says_how_long_its_leases_are_and_who_prolongs_them() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let by = |lease_renewal: LeaseRenewal| SubscribeRequest {
         lease: seconds(2),
         lease_renewal: lease_renewal.into(),
@@ -94,7 +85,7 @@ async fn a_subscription_says_how_long_its_leases_are_and_who_prolongs_them() {
 
 #[tokio::test]
 async fn no_more_bytes_are_with_a_consumer_than_it_asked_for() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let mut subscriber = client.subscribe(SubscribeRequest { prefetch_bytes: 10, ..queue("q") }).await.unwrap();
     assert_eq!(subscriber.opened().prefetch_bytes, 10);
     publish(&client, "t", vec![message("", vec![1; 100]); 2]).await;
@@ -106,7 +97,7 @@ async fn no_more_bytes_are_with_a_consumer_than_it_asked_for() {
 
 #[tokio::test]
 async fn a_silent_stream_has_a_heartbeat() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let request = SubscribeRequest { heartbeat: seconds(1), ..queue("q") };
     let mut subscriber = client.subscribe(request).await.unwrap();
     let mut empty = 0;
@@ -120,7 +111,7 @@ async fn a_silent_stream_has_a_heartbeat() {
 
 #[tokio::test]
 async fn a_group_is_made_with_its_pattern_and_start() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("a", "no"), message("b", "old")]).await;
     let request = SubscribeRequest {
         source: Some(subscribe_request::Source::Topic("t".into())),
@@ -140,7 +131,7 @@ fn pull(source: pull_request::Source) -> PullRequest {
 
 #[tokio::test]
 async fn a_pull_takes_no_more_than_it_asks_for() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", vec![1; 100]); 5]).await;
     let from_queue = || pull(pull_request::Source::Queue("q".into()));
     let two = PullRequest { max_messages: 2, consumer: "cron".into(), ..from_queue() };
@@ -151,7 +142,7 @@ async fn a_pull_takes_no_more_than_it_asks_for() {
 
 #[tokio::test]
 async fn a_pull_of_a_group_makes_it_only_if_asked() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let of_group = |create_if_missing| PullRequest {
         group: "g".into(),
         create_if_missing,
@@ -167,7 +158,7 @@ async fn a_pull_of_a_group_makes_it_only_if_asked() {
 
 #[tokio::test]
 async fn an_extension_is_as_long_as_it_says() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "x")]).await;
     let request = PullRequest { lease: seconds(1), ..pull(pull_request::Source::Queue("q".into())) };
     let held = client.pull(request).await.unwrap();

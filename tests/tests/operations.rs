@@ -4,19 +4,13 @@ use ferrymq_client::v1::{
     Binding, ErrorReason, MessageState, PeekRequest, PurgeRequest, Queue, peek_request, purge_request,
 };
 use ferrymq_client::{Client, Code};
-use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, publish, pull, pull_some, within};
-
-async fn broker() -> (Broker, Client) {
-    let broker = Broker::ephemeral();
-    let client = broker.client().await;
-    create_topic(&client, "t").await;
-    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
-    (broker, client)
-}
+use ferrymq_tests::{
+    Broker, acked, binding, create_queue, create_topic, message, prepared, publish, pull, pull_some, within,
+};
 
 #[tokio::test]
 async fn a_peek_shows_messages_and_takes_none() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
     let request = PeekRequest { source: Some(peek_request::Source::Queue("q".into())), ..PeekRequest::default() };
     for _ in 0..2 {
@@ -32,7 +26,7 @@ async fn a_peek_shows_messages_and_takes_none() {
 
 #[tokio::test]
 async fn a_purge_empties_one_queue_and_counts() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     create_queue(&client, Queue { name: "other".into(), ..Queue::default() }, &[("t", "#")]).await;
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
     let request = PurgeRequest { target: Some(purge_request::Target::Queue("q".into())) };
@@ -44,7 +38,7 @@ async fn a_purge_empties_one_queue_and_counts() {
 
 #[tokio::test]
 async fn stats_count_what_is_ready_unsettled_and_acked() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
     let ready = client.get_queue("q").await.unwrap().stats.unwrap();
     assert_eq!((ready.ready, ready.unsettled, ready.received), (2, 0, 2));
@@ -58,7 +52,7 @@ async fn stats_count_what_is_ready_unsettled_and_acked() {
 
 #[tokio::test]
 async fn the_oldest_message_that_is_not_settled_has_an_age() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let age = || async { client.get_queue("q").await.unwrap().stats.unwrap().oldest_age };
     assert_eq!(age().await, None);
     publish(&client, "t", vec![message("", "one")]).await;
@@ -89,7 +83,7 @@ async fn a_topic_counts_what_was_published_and_what_no_queue_matched_since_the_s
 
 #[tokio::test]
 async fn the_brokers_own_numbers_are_filled_in() {
-    let (broker, client) = broker().await;
+    let (broker, client) = prepared().await;
     let stats = |client: Client| async move { client.stats(vec![], vec![]).await.unwrap().broker.unwrap() };
     let one = stats(client.clone()).await;
     assert_eq!((one.connections, one.topics, one.queues), (1, 1, 1));
@@ -103,7 +97,7 @@ async fn the_brokers_own_numbers_are_filled_in() {
 
 #[tokio::test]
 async fn a_name_stands_for_one_binding() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     create_queue(&client, Queue { name: "other".into(), ..Queue::default() }, &[]).await;
     let named = |queue: &str, pattern: &str| Binding { name: "mine".into(), ..binding("t", queue, pattern) };
     assert!(client.create_binding(named("q", "a")).await.unwrap().created);
@@ -124,7 +118,7 @@ async fn a_name_stands_for_one_binding() {
 
 #[tokio::test]
 async fn bindings_can_be_listed_and_removed_and_what_had_matched_stays() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     publish(&client, "t", vec![message("", "before")]).await;
     let bound = client.list_bindings("t", "q").await.unwrap();
     assert_eq!(bound.len(), 1);

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use bytes::Bytes;
-use ferrymq_client::v1::{ErrorReason, Queue};
+use ferrymq_client::v1::ErrorReason;
 use ferrymq_client::{Client, Code, Error};
-use ferrymq_tests::{Broker, call_once, create_queue, create_topic, within};
+use ferrymq_tests::{call_once, prepared, within};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor};
 
@@ -99,14 +99,6 @@ fn what_is_ignored_is_said_to_be_output_only() {
     }
 }
 
-async fn broker() -> (Broker, Client) {
-    let broker = Broker::ephemeral();
-    let client = broker.client().await;
-    create_topic(&client, "t").await;
-    create_queue(&client, Queue { name: "q".into(), ..Queue::default() }, &[("t", "#")]).await;
-    (broker, client)
-}
-
 async fn answer(client: &Client, method: &str, request: Bytes) -> Result<Bytes, Error> {
     let path = format!("/{PACKAGE}.{method}");
     within(method, call_once(client, &path, request)).await.map_err(Error::from)
@@ -114,7 +106,7 @@ async fn answer(client: &Client, method: &str, request: Bytes) -> Result<Bytes, 
 
 #[tokio::test]
 async fn a_field_that_is_not_honoured_is_refused_by_name() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let pool = pool();
     for row in FIELDS {
         let Row::Refused(field, method, json, named) = row else { continue };
@@ -136,7 +128,7 @@ async fn a_field_that_is_not_honoured_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_method_that_does_not_work_yet_says_so_and_all_others_do_work() {
-    let (_broker, client) = broker().await;
+    let (_broker, client) = prepared().await;
     let all = methods(&pool());
     assert!(METHODS.iter().all(|known| all.iter().any(|(name, _)| name == known)));
     for (name, _) in all {
