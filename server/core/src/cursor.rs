@@ -1,12 +1,11 @@
 //! One reader's progress over one log.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 
 use crate::Offset;
 use crate::codec::{self, Malformed};
 use crate::ranges::RangeSet;
+use crate::retries::Retries;
 use crate::settle::{Progress, Retry};
 
 const VERSION: u8 = 1;
@@ -20,7 +19,7 @@ pub struct Cursor {
     floor: Offset,
     settled: RangeSet,
     sent: Offset,
-    retries: BTreeMap<Offset, Retry>,
+    retries: Retries,
     generation: u64,
 }
 
@@ -71,7 +70,13 @@ impl Cursor {
     /// How a message that was given back stands.
     #[must_use]
     pub fn retry(&self, offset: Offset) -> Option<Retry> {
-        self.retries.get(&offset).copied()
+        self.retries.get(offset)
+    }
+
+    /// All that were given back and are not settled.
+    #[must_use]
+    pub fn retries(&self) -> &Retries {
+        &self.retries
     }
 
     /// True if the message is done with.
@@ -83,7 +88,7 @@ impl Cursor {
     /// All that it has a record of beyond the floor, settled or given back, stands below.
     #[must_use]
     pub fn known_to(&self) -> Offset {
-        let retried = self.retries.last_key_value().map_or(0, |(offset, _)| offset + 1);
+        let retried = self.retries.last_offset().map_or(0, |offset| offset.saturating_add(1));
         let settled = self.settled.iter().last().map_or(0, |(_, to)| to);
         retried.max(settled).max(self.floor)
     }
@@ -121,11 +126,7 @@ impl Cursor {
         if from >= to {
             return;
         }
-        while !self.retries.is_empty()
-            && let Some((&offset, _)) = self.retries.range(from..to).next()
-        {
-            self.retries.remove(&offset);
-        }
+        self.retries.remove(from, to);
         if from == self.floor && self.settled.is_empty() {
             // In order, as mostly.
             self.floor = to;
@@ -154,8 +155,8 @@ impl Cursor {
             at = to;
         }
         codec::put_varint(&mut out, self.retries.len() as u64);
-        for (offset, retry) in &self.retries {
-            for number in [*offset, retry.attempts.into(), retry.failures.into(), retry.not_before_ms] {
+        for (offset, retry) in self.retries.iter() {
+            for number in [offset, retry.attempts.into(), retry.failures.into(), retry.not_before_ms] {
                 codec::put_varint(&mut out, number);
             }
         }

@@ -28,6 +28,7 @@ pub mod name;
 pub mod pattern;
 pub mod queue;
 pub mod ranges;
+pub mod retries;
 pub mod settle;
 
 pub use ids::{CommitNo, LogId, Millis, Offset, QueueId};

@@ -6,6 +6,7 @@ mod commit;
 mod consumers;
 mod deliver;
 mod expiry;
+mod far;
 mod feed;
 mod floors;
 mod holds;

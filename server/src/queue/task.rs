@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     pub admin: std::sync::OnceLock<Admin>,
 }
 
-/// The task. Its parts: `feed`, `again`, `deliver`, `commit`, `peek`.
+/// The task. Its parts: `feed`, `again`, `far`, `deliver`, `commit`, `peek`.
 pub(super) struct Task {
     pub(super) record: QueueRecord,
     pub(super) shared: Arc<Shared>,
@@ -233,6 +233,10 @@ impl Task {
     async fn read_on(&mut self) {
         let read = match self.fill().await {
             Ok(()) => self.read_again().await,
+            failed => failed,
+        };
+        let read = match read {
+            Ok(()) => self.read_far(self.shared.clock.now_ms()).await,
             failed => failed,
         };
         if let Err(error) = read {

@@ -312,7 +312,8 @@ impl QueueMachine {
             // After a seek it may stand before the message that the lane let through.
             let is_known = self.ready.contains_key(&place(entry))
                 || self.held.contains_key(&(entry.log, entry.offset))
-                || self.waiting.contains_key(&(entry.log, entry.offset));
+                || self.waiting.contains_key(&(entry.log, entry.offset))
+                || self.far.contains((entry.log, entry.offset));
             let is_done = is_known || source.cursor.is_settled(entry.offset);
             if is_done && !is_known {
                 self.free_if_due((entry.log, entry.offset), entry.bytes);
@@ -356,7 +357,8 @@ impl QueueMachine {
         let waiting = self.waiting.values().map(|waiting| waiting.item.key);
         let effects = self.committing.values().chain([&self.effects]);
         let ending = effects.flat_map(|effects| effects.ended.iter().copied());
-        let busy: std::collections::HashSet<u64> = ready.chain(held).chain(waiting).chain(ending).collect();
+        let busy: std::collections::HashSet<u64> =
+            ready.chain(held).chain(waiting).chain(self.far.keys()).chain(ending).collect();
         let lost = self.keys.lanes.iter().filter(|(key, lane)| lane.is_busy && !busy.contains(key));
         let lost: Vec<u64> = lost.map(|(key, _)| *key).collect();
         lost.into_iter().for_each(|key| self.go_on(key));

@@ -45,7 +45,8 @@ impl QueueMachine {
         let retry = source.cursor.retry(offset).unwrap_or_default();
         let is_due = retry.not_before_ms <= now;
         let state = if is_due { MessageState::Ready } else { MessageState::BackingOff(retry.not_before_ms) };
-        let attempts = retry.attempts.saturating_add(u32::from(offset < source.maybe_sent));
+        let is_doubted = self.far.doubt((log, offset)).unwrap_or(offset < source.maybe_sent);
+        let attempts = retry.attempts.saturating_add(is_doubted.into());
         Look { state, attempts, failures: retry.failures, consumer: None }
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use super::deliver::Consumer;
 use super::expiry::Expiry;
+use super::far::Far;
 use super::keys::Keys;
 use super::rate::Bucket;
 use super::strict::Strict;
@@ -70,6 +71,22 @@ pub(super) struct Source {
     pub(super) behind: i64,
 }
 
+impl Source {
+    /// What is known of a message, and from when on it may be delivered. `is_doubted`: perhaps once more than is on record.
+    pub(super) fn item_of(&self, entry: &Entry, is_doubted: bool) -> (Item, Millis) {
+        let retry = self.cursor.retry(entry.offset).unwrap_or_default();
+        let item = Item {
+            commit: entry.commit,
+            bytes: entry.bytes,
+            attempts: retry.attempts.saturating_add(is_doubted.into()),
+            failures: retry.failures,
+            expires: entry.expires,
+            key: entry.key,
+        };
+        (item, retry.not_before_ms)
+    }
+}
+
 /// What a commit makes possible.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
@@ -105,6 +122,9 @@ pub struct QueueMachine {
     pub(super) next_ticket: u64,
     pub(super) random: u64,
     pub(super) expiry: Expiry,
+    pub(super) far: Far,
+    /// The time as it was last told.
+    pub(super) clock: Millis,
     pub(super) keys: Keys,
     pub(super) strict: Strict,
     pub(super) bucket: Bucket,
@@ -135,6 +155,8 @@ impl QueueMachine {
             next_ticket: 1,
             random: seed | 1,
             expiry: Expiry::default(),
+            far: Far::default(),
+            clock: 0,
             keys: Keys::default(),
             strict: Strict::default(),
             bucket: Bucket::default(),
@@ -162,6 +184,7 @@ impl QueueMachine {
         self.sources.remove(&log);
         self.ready.retain(|(_, of, _), _| *of != log);
         self.waiting.retain(|(of, _), _| *of != log);
+        self.far.drop_below(log, Offset::MAX);
         let held: Vec<Key> = self.held.keys().filter(|(of, _)| *of == log).copied().collect();
         for key in held {
             self.let_go(key);
@@ -208,21 +231,11 @@ impl QueueMachine {
     /// Lets an unsettled message go its way.
     pub(super) fn admit(&mut self, entry: &Entry) {
         let Some(source) = self.sources.get(&entry.log) else { return };
-        let retry = source.cursor.retry(entry.offset).unwrap_or_default();
-        let maybe_sent = u32::from(entry.offset < source.maybe_sent);
-        let item = Item {
-            commit: entry.commit,
-            bytes: entry.bytes,
-            attempts: retry.attempts.saturating_add(maybe_sent),
-            failures: retry.failures,
-            expires: entry.expires,
-            key: entry.key,
-        };
+        let is_doubted = entry.offset < source.maybe_sent;
+        let (item, due) = source.item_of(entry, is_doubted);
         let key = (entry.log, entry.offset);
-        if retry.not_before_ms > 0 {
-            self.waiting.insert(key, Waiting { item, due: retry.not_before_ms, durable: true });
-            self.set_timer(retry.not_before_ms, key);
-            self.watch_expiry(key, &item);
+        if due > 0 {
+            self.wait_for(key, item, due, is_doubted);
         } else {
             self.make_ready(key, item);
         }

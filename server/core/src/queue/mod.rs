@@ -7,6 +7,7 @@
 mod consumer;
 mod deliver;
 mod expiry;
+mod far;
 mod floors;
 mod keys;
 mod limits;
@@ -22,6 +23,7 @@ mod tests;
 mod view;
 
 pub use consumer::ConsumerLoad;
+pub use far::{FAR_MAX, LONG_MS, NEAR_MAX, Wanted};
 pub use keys::{KeyHash, LANES_MAX, PARKED_KEY_MAX, PARKED_MAX};
 pub use look::Look;
 pub use machine::{Place, QueueMachine};
@@ -33,7 +35,8 @@ use crate::{CommitNo, LogId, Millis, Offset};
 
 /// Most headers of fresh messages in memory.
 pub const WINDOW_MAX: usize = 4_096;
-/// Most leased and retrying messages; above, no fresh messages until some settle.
+/// Most leased and retrying messages in memory; above, no fresh messages until some settle. Long delays do not count: see
+/// [`FAR_MAX`].
 pub const UNSETTLED_MAX: usize = 100_000;
 /// The time at which a message without a time to live expires.
 pub const NEVER: Millis = Millis::MAX;

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::machine::{Key, QueueMachine};
+use super::machine::{Key, QueueMachine, Waiting};
 use super::{Outbox, Ticket};
 use crate::settle::{Progress, SettleRecord};
 use crate::{LogId, Millis};
@@ -55,10 +55,8 @@ impl QueueMachine {
             }
         }
         for key in effects.released {
-            let Some(waiting) = self.waiting.get_mut(&key) else { continue };
-            waiting.durable = true;
-            let due = waiting.due;
-            self.set_timer(due, key);
+            let Some(Waiting { item, due, .. }) = self.waiting.get(&key).copied() else { continue };
+            self.wait_for(key, item, due, false);
         }
         self.strict.giving_up -= effects.given_up.min(self.strict.giving_up);
         effects.ended.into_iter().for_each(|key| self.go_on(key));

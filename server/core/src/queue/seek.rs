@@ -50,6 +50,7 @@ impl QueueMachine {
     fn forget(&mut self, log: LogId) {
         self.ready.retain(|(_, of, _), _| *of != log);
         self.waiting.retain(|(of, _), _| *of != log);
+        self.far.drop_below(log, Offset::MAX);
         let mut held: Vec<_> = self.held.keys().filter(|(of, _)| *of == log).copied().collect();
         held.sort_unstable();
         for key in held {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::expiry::GONE_MAX;
 use super::machine::{Item, Key, Place, QueueMachine, Table, Waiting};
 use super::{DeadLetterOut, NackMode, SettleStatus};
 use crate::batch::DeadLetterReason;
@@ -165,6 +166,7 @@ impl QueueMachine {
                 self.free(&item);
                 self.await_end(item.key);
             }
+            None if self.settle_far(key) => {}
             None => {
                 self.free_later(key);
                 if offset < self.read_to(log) {
@@ -253,6 +255,7 @@ impl QueueMachine {
 
     /// Ends leases, backoffs and messages whose time has come.
     pub fn tick(&mut self, now: Millis) {
+        self.clock = now;
         self.end_timers(now);
         self.expire_due(now);
         self.end_wait_for_token(now);
@@ -287,6 +290,7 @@ impl QueueMachine {
             .map(|Reverse((due, _))| *due)
             .into_iter()
             .chain(self.expiry.next())
+            .chain(self.far_timer())
             .chain(self.bucket.next())
             .min()
     }
@@ -304,6 +308,8 @@ impl QueueMachine {
         self.ready.retain(|(_, of, offset), item| stays((*of, *offset), item));
         self.waiting.retain(|key, waiting| stays(*key, &waiting.item));
         gone.into_iter().for_each(|key| self.expiry.remember(key));
+        self.far.keys_below(log, end).take(GONE_MAX).for_each(|key| self.expiry.remember(key));
+        self.far.drop_below(log, end);
         let Some(source) = self.sources.get(&log) else { return };
         let mut from = source.cursor.floor();
         for upto in held.into_iter().filter(|offset| *offset < end).chain([end]) {

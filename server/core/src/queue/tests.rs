@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod far;
 mod given_back;
 mod gone;
 mod look;
@@ -105,10 +106,11 @@ fn machine_with(config: QueueConfig, disk: &BTreeMap<LogId, Cursor>) -> QueueMac
     machine
 }
 
-/// Of which a key parks little, so that it soon has to read again.
+/// Of which a key parks little, so that it soon has to read again, and in which few messages wait.
 fn small_machine(disk: &BTreeMap<LogId, Cursor>, config: QueueConfig) -> QueueMachine {
     let mut machine = machine_with(config, disk);
     machine.keys.bounds = keys::Bounds { each: 3, all: 5 };
+    machine.far.bounds = self::far::bounds();
     machine
 }
 
@@ -142,7 +144,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.seed.below(21) {
+        match self.seed.below(22) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -159,6 +161,7 @@ impl World {
             17 => self.resume(),
             18 if self.seed.below(2) == 0 => self.drop_overflow(),
             19 if self.seed.below(2) == 0 => self.ack_of_earlier_life(),
+            20 => self.read_far(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
@@ -493,6 +496,8 @@ impl World {
             self.break_where_leases_ended();
             self.offer();
             self.read_again();
+            self.read_far();
+            self.machine.tick(self.now);
             self.deliver();
             while !self.held.is_empty() {
                 self.ack();

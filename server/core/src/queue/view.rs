@@ -47,11 +47,12 @@ impl QueueMachine {
         self.ready.values().map(|item| u64::from(item.bytes)).sum()
     }
 
-    /// Bytes of what is with consumers or waits for another attempt.
+    /// Bytes of what is with consumers or waits for another attempt: about, where some of it is out of memory.
     #[must_use]
     pub fn busy_bytes(&self) -> u64 {
         let held = self.held.values().map(|held| held.item.bytes);
-        held.chain(self.waiting.values().map(|waiting| waiting.item.bytes)).map(u64::from).sum()
+        let near = held.chain(self.waiting.values().map(|waiting| waiting.item.bytes));
+        self.far.bytes() + near.map(u64::from).sum::<u64>()
     }
 
     /// Messages of a log that wait for another one of their key.
@@ -66,7 +67,7 @@ impl QueueMachine {
         QueueStats {
             ready: self.ready.len() as i64 + self.sources.values().map(|source| source.behind).sum::<i64>(),
             unsettled: self.held.len() as i64,
-            backing_off: self.waiting.len() as i64,
+            backing_off: (self.waiting.len() + self.far.len()) as i64,
             consumers: self.consumers.len() as i64,
             ..self.stats
         }

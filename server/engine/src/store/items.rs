@@ -4,7 +4,8 @@
 //! | Key | Value |
 //! |---|---|
 //! | `k` key | the value |
-//! | `c` queue, log (u64, big-endian) | the cursor's page |
+//! | `c` queue, log (u64, big-endian) | the cursor's page, or its begin |
+//! | `d` queue, log, part (u64, big-endian) | what follows in a large one: see [`super::cursor_items`] |
 //! | `l` log | first offset, end (varints) |
 //! | `i` log, first offset (u64, big-endian) | an index page: see [`PageRef`] (varints) |
 //! | `n` log, part | the newest batches that begin in 512 offsets |
@@ -15,9 +16,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ferrymq_core::codec::{self, Malformed};
-use ferrymq_core::cursor::Cursor;
 use ferrymq_core::{CommitNo, LogId, Offset, QueueId};
 
+use super::cursor_items::{self, Pages};
 use super::entry::{self, Entry};
 use super::ledger::Stretch;
 use super::log_index::PageRef;
@@ -30,7 +31,7 @@ const PART_OFFSETS: u64 = 512;
 /// One key and its value.
 pub(super) type Item = (Bytes, Bytes);
 
-fn key(tag: u8, numbers: &[u64]) -> Bytes {
+pub(super) fn key(tag: u8, numbers: &[u64]) -> Bytes {
     let mut out = vec![tag];
     numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
     Bytes::from(out)
@@ -50,7 +51,7 @@ impl State {
             items.push((Bytes::from([b"k".as_slice(), name].concat()), value.clone()));
         }
         for ((queue, log), cursor) in &self.cursors {
-            items.push((key(b'c', &[queue.0, log.0]), cursor.encode()));
+            cursor_items::put(*queue, *log, cursor, &mut items);
         }
         for (log, state) in &self.logs {
             items.push((key(b'l', &[log.0]), varints(&[state.first, state.end])));
@@ -77,9 +78,13 @@ impl State {
         // What is accounted for comes after what it is accounted in.
         let (places, rest): (Vec<Item>, Vec<Item>) =
             items.into_iter().partition(|(key, _)| key.starts_with(b"i") || key.starts_with(b"n"));
+        let mut pages = Pages::default();
         for (key, value) in rest.iter().chain(&places) {
-            state.take_item(key, value)?;
+            if !pages.take(key, value)? {
+                state.take_item(key, value)?;
+            }
         }
+        state.cursors = pages.cursors()?;
         Ok(state)
     }
 
@@ -88,10 +93,6 @@ impl State {
         match key.first() {
             Some(b'k') => {
                 self.values.insert(key.slice(1..), Bytes::copy_from_slice(value));
-            }
-            Some(b'c') => {
-                let [queue, log] = numbers(key)?;
-                self.cursors.insert((QueueId(queue), LogId(log)), Cursor::decode(value)?);
             }
             Some(b'l') => {
                 let [log] = numbers(key)?;
@@ -171,7 +172,7 @@ fn take_page(input: &mut &[u8]) -> Result<PageRef, Malformed> {
 }
 
 /// The numbers behind a key's tag.
-fn numbers<const N: usize>(key: &[u8]) -> Result<[u64; N], Malformed> {
+pub(super) fn numbers<const N: usize>(key: &[u8]) -> Result<[u64; N], Malformed> {
     const WRONG: Malformed = Malformed("a key of the state has the wrong length");
     let mut out = [0; N];
     let bytes = key.get(1..).filter(|bytes| bytes.len() == N * 8).ok_or(WRONG)?;
@@ -214,11 +215,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_items_never_panic(slice in prop::collection::vec(any::<u8>(), 0..100), tag in 0usize..7) {
+        fn random_items_never_panic(slice in prop::collection::vec(any::<u8>(), 0..100), tag in 0usize..8) {
             let mut items = Vec::new();
             let _ = take_items(&slice, &mut items);
             items.push((key(b'l', &[1]), varints(&[0, 9])));
-            items.push((key(b"kcliens"[tag], &[1, 2][..2 - usize::from(tag % 2 == 0)]), Bytes::from(slice)));
+            items.push((key(b"kcliensd"[tag], &[1, 2][..2 - usize::from(tag % 2 == 0)]), Bytes::from(slice)));
             let _ = State::from_items(CommitNo(1), 9, items);
         }
     }

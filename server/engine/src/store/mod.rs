@@ -8,6 +8,7 @@ mod append;
 mod body;
 mod cache;
 mod clean;
+mod cursor_items;
 mod entry;
 mod image;
 mod index_frames;
