@@ -55,7 +55,7 @@ async fn many_messages_wait_for_hours_while_others_are_delivered_and_all_come_ba
     assert_eq!(stats(&client).await.backing_off, MANY as i64);
     send(&client, 1).await;
     let (other, waited) = next(&client, "q").await;
-    assert_eq!((other.attempt, waited), (1, Duration::ZERO));
+    assert!(other.attempt == 1 && waited < MINUTE, "{waited:?}");
     client.ack(vec![other.ack_id]).await.unwrap();
 
     let came = pull_all(&client, 121 * MINUTE, async |pulled| {
@@ -78,10 +78,10 @@ async fn delays_of_different_lengths_end_when_they_should() {
     }
     for minute in 1..=10 {
         assert_eq!(stats(&client).await.backing_off, (11 - i64::from(minute)) * 1_000);
-        tokio::time::sleep_until(began + minute * MINUTE - SECOND).await;
+        tokio::time::sleep_until(began + minute * MINUTE - 10 * SECOND).await;
         assert_eq!(pull_all(&client, Duration::ZERO, async |_| {}).await, 0, "before minute {minute}");
-        tokio::time::sleep_until(began + minute * MINUTE + SECOND).await;
-        let acked = async |pulled| drop(client.ack(ids(pulled)).await.unwrap());
+        tokio::time::sleep_until(began + minute * MINUTE + 10 * SECOND).await;
+        let acked = async |pulled: Vec<Delivery>| drop(client.ack(ids(pulled)).await.unwrap());
         assert_eq!(pull_all(&client, Duration::ZERO, acked).await, 1_000, "in minute {minute}");
     }
 }

@@ -20,6 +20,8 @@ const TIMES_MIN: usize = 1_024;
 pub(super) struct Expiry {
     /// Of messages that are ready or wait. Those that left meanwhile are passed over when their time comes.
     times: BinaryHeap<Reverse<(Millis, Place)>>,
+    /// Of those that are parked behind another one of their key.
+    pub(super) parked: BinaryHeap<Reverse<(Millis, u64, Place)>>,
     /// Delivered once, and expired or purged since: their ack ids are out there.
     gone: HashSet<Key, foldhash::fast::RandomState>,
     /// The same, the oldest first.
@@ -28,7 +30,8 @@ pub(super) struct Expiry {
 
 impl Expiry {
     pub(super) fn next(&self) -> Option<Millis> {
-        self.times.peek().map(|Reverse((due, _))| *due)
+        let parked = self.parked.peek().map(|Reverse((due, ..))| *due);
+        self.times.peek().map(|Reverse((due, _))| *due).into_iter().chain(parked).min()
     }
 
     pub(super) fn is_gone(&self, key: Key) -> bool {
@@ -77,6 +80,7 @@ impl QueueMachine {
 
     /// Ends what has expired by now, up to a step's worth.
     pub(super) fn expire_due(&mut self, now: Millis) {
+        self.expire_parked(now, STEP_MAX);
         for _ in 0..STEP_MAX {
             let Some(&Reverse((due, place))) = self.expiry.times.peek() else { return };
             if due > now {

@@ -4,13 +4,14 @@
 //! crash brings a message back after a later one of its key. What comes meanwhile is parked. A lane that has parked its
 //! share forgets the rest and keeps only where to read on: see [`QueueMachine::again_from`].
 
+use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 
-use super::machine::{Place, QueueMachine};
-use super::{Entry, Ordering};
-use crate::message;
+use super::machine::{Item, Place, QueueMachine};
+use super::{Entry, NEVER, Ordering};
+use crate::{Millis, message};
 
 /// Most messages that one key parks.
 pub const PARKED_KEY_MAX: usize = 1_024;
@@ -156,6 +157,23 @@ impl Keys {
         true
     }
 
+    /// Takes a parked message out of its lane, if it is there.
+    fn unpark(&mut self, key: u64, at: Place) -> Option<Entry> {
+        let lane = self.lanes.get_mut(&key)?;
+        let index = lane.parked.binary_search_by_key(&at, place).ok()?;
+        let entry = lane.parked.remove(index)?;
+        self.parked -= 1;
+        if let Some(from) = lane.hunger(self.bounds, self.parked) {
+            self.hungry.insert((from, key));
+        }
+        Some(entry)
+    }
+
+    /// True if a message is parked in memory.
+    fn is_parked(&self, key: u64, at: Place) -> bool {
+        self.lanes.get(&key).is_some_and(|lane| lane.parked.binary_search_by_key(&at, place).is_ok())
+    }
+
     /// The next message of a key, if it is in memory; without any the key is forgotten, or waits to be read again.
     fn next(&mut self, key: u64) -> Option<Entry> {
         let Slot::Occupied(mut slot) = self.lanes.entry(key) else { return None };
@@ -269,7 +287,40 @@ impl QueueMachine {
             return false;
         }
         self.count_behind(entry.log, 1);
+        self.watch_parked(entry);
         true
+    }
+
+    /// A parked message leaves in its time too. What its key only knows on disk leaves when it is read again.
+    fn watch_parked(&mut self, entry: &Entry) {
+        if entry.expires == NEVER || !self.keys.is_parked(entry.key, place(entry)) {
+            return;
+        }
+        let keys = &self.keys;
+        if self.expiry.parked.len() >= PARKED_KEY_MAX.max(2 * keys.parked) {
+            self.expiry.parked.retain(|Reverse((_, key, at))| keys.is_parked(*key, *at));
+        }
+        self.expiry.parked.push(Reverse((entry.expires, entry.key, place(entry))));
+    }
+
+    /// Ends the parked messages that have expired by now, up to `max`. Their keys wait for another message, as before.
+    pub(super) fn expire_parked(&mut self, now: Millis, max: usize) {
+        for _ in 0..max {
+            let Some(&Reverse((due, key, at))) = self.expiry.parked.peek() else { return };
+            if due > now {
+                return;
+            }
+            self.expiry.parked.pop();
+            let Some(entry) = self.keys.unpark(key, at) else { continue };
+            let source = self.sources.get(&entry.log).filter(|source| !source.cursor.is_settled(entry.offset));
+            let Some(source) = source else {
+                self.free_if_due((entry.log, entry.offset), entry.bytes);
+                continue;
+            };
+            let (item, _) = source.item_of(&entry, entry.offset < source.maybe_sent);
+            self.count_behind(entry.log, -1);
+            self.expire((entry.log, entry.offset), Item { key: 0, ..item });
+        }
     }
 
     /// A message's end is on its way to disk; then its key goes on.
@@ -318,9 +369,13 @@ impl QueueMachine {
             if is_done && !is_known {
                 self.free_if_due((entry.log, entry.offset), entry.bytes);
             }
-            if let Next::Goes = self.keys.take_again(entry, is_done) {
-                self.count_behind(entry.log, -1);
-                self.admit(entry);
+            match self.keys.take_again(entry, is_done) {
+                Next::Goes => {
+                    self.count_behind(entry.log, -1);
+                    self.admit(entry);
+                }
+                Next::Parked => self.watch_parked(entry),
+                Next::Passed => {}
             }
         }
         !self.keys.has_enough()
