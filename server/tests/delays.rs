@@ -58,7 +58,9 @@ async fn many_messages_wait_for_hours_while_others_are_delivered_and_all_come_ba
     assert!(other.attempt == 1 && waited < MINUTE, "{waited:?}");
     client.ack(vec![other.ack_id]).await.unwrap();
 
-    let came = pull_all(&client, 121 * MINUTE, async |pulled| {
+    tokio::time::sleep(118 * MINUTE).await;
+    assert_eq!(stats(&client).await.backing_off, MANY as i64);
+    let came = pull_all(&client, 4 * MINUTE, async |pulled| {
         assert!(pulled.iter().all(|delivery| delivery.attempt == 2));
         client.ack(ids(pulled)).await.unwrap();
     });
@@ -113,7 +115,8 @@ async fn a_key_stays_blocked_behind_its_message_that_waits_and_others_go_on() {
     assert_eq!(other.message.unwrap().ordering_key, "9999");
     client.ack(vec![other.ack_id]).await.unwrap();
     let mut last = Vec::new();
-    let came = pull_all(&client, 61 * MINUTE, async |pulled| {
+    tokio::time::sleep(58 * MINUTE).await;
+    let came = pull_all(&client, 4 * MINUTE, async |pulled| {
         last.extend(
             pulled.iter().filter(|of| of.message.as_ref().unwrap().ordering_key == "5999").map(|of| of.attempt),
         );
