@@ -17,6 +17,8 @@ pub const FAR_MAX: usize = 10_000_000;
 
 /// So long before its time a message is read, in ms: those of about the same time are read together.
 const EARLY_MS: u64 = 5_000;
+/// When what was settled is read: it takes no room, and a queue's limits wait for its size.
+const AT_ONCE: Millis = 0;
 /// Expiry is looked at in steps of so many ms, so that what expires a little later needs no reading of its own.
 const EXPIRY_STEP_MS: u64 = 1_000;
 
@@ -140,12 +142,12 @@ impl Far {
         self.pieces.insert(at, piece);
     }
 
-    /// Lets a message be read as soon as there is room; the ordering key that it held up.
+    /// Lets a message be read at once; the ordering key that it held up.
     fn hurry(&mut self, key: Key) -> u64 {
         let (at, _) = place(key);
         if let Some(mut piece) = self.pieces.remove(&at) {
             self.wakes.remove(&(piece.wake, at.0, at.1));
-            piece.wake = 0;
+            piece.wake = AT_ONCE;
             self.keep(at, piece);
         }
         self.keys.remove(&key).unwrap_or(0)
@@ -230,7 +232,7 @@ impl QueueMachine {
 
     /// When the next messages are to be read, if there is room for them.
     pub(super) fn far_timer(&self) -> Option<Millis> {
-        self.far.wakes.first().filter(|_| self.far_room() > 0).map(|(wake, ..)| *wake)
+        self.far.wakes.first().map(|(wake, ..)| *wake).filter(|wake| *wake == AT_ONCE || self.far_room() > 0)
     }
 
     /// Messages whose time comes, or that are to be looked at, about `max` at most: each is to be read and given to
@@ -238,9 +240,9 @@ impl QueueMachine {
     pub fn wanted(&mut self, now: Millis, max: usize) -> Vec<Wanted> {
         self.clock = now;
         let mut out = Vec::new();
-        let max = max.min(self.far_room());
+        let room = max.min(self.far_room());
         let soon = now.saturating_add(self.far.bounds.early_ms);
-        while out.len() < max
+        while self.far.wakes.first().is_some_and(|(wake, ..)| out.len() < if *wake == AT_ONCE { max } else { room })
             && let Some((at, piece)) = self.far.pop_due(now)
         {
             let (mut taken, mut next) = (piece.there, NEVER);
