@@ -157,7 +157,7 @@ impl Far {
     pub(super) fn keys_below(&self, log: LogId, end: Offset) -> impl Iterator<Item = Key> + '_ {
         let pieces = self.pieces.range((log, 0)..(log, end.div_ceil(PIECE_OFFSETS))).rev();
         let offsets = pieces
-            .flat_map(|((_, number), piece)| bits(piece.there).map(|bit| number * PIECE_OFFSETS + u64::from(bit)));
+            .flat_map(|((_, number), piece)| bits(piece.there).map(move |bit| number * PIECE_OFFSETS + u64::from(bit)));
         offsets.filter(move |offset| *offset < end).map(move |offset| (log, offset))
     }
 
