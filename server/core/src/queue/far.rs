@@ -17,8 +17,6 @@ pub const FAR_MAX: usize = 10_000_000;
 
 /// So long before its time a message is read, in ms: those of about the same time are read together.
 const EARLY_MS: u64 = 5_000;
-/// When what was settled is read: it takes no room, and a queue's limits wait for its size.
-const AT_ONCE: Millis = 0;
 /// Expiry is looked at in steps of so many ms, so that what expires a little later needs no reading of its own.
 const EXPIRY_STEP_MS: u64 = 1_000;
 
@@ -60,6 +58,8 @@ pub(super) struct Far {
     wakes: BTreeSet<(Millis, LogId, u64)>,
     /// The ordering keys that they hold up: at most one message each.
     keys: Table<u64>,
+    /// Settled, and to be read at once: a queue's limits wait for their sizes.
+    settled: Vec<Wanted>,
     len: usize,
     bytes: u64,
     pub bounds: Bounds,
@@ -71,6 +71,7 @@ impl Default for Far {
             pieces: BTreeMap::new(),
             wakes: BTreeSet::new(),
             keys: Table::default(),
+            settled: Vec::new(),
             len: 0,
             bytes: 0,
             bounds: Bounds { near: NEAR_MAX, long_ms: LONG_MS, early_ms: EARLY_MS, all: FAR_MAX },
@@ -142,15 +143,25 @@ impl Far {
         self.pieces.insert(at, piece);
     }
 
-    /// Lets a message be read at once; the ordering key that it held up.
-    fn hurry(&mut self, key: Key) -> u64 {
-        let (at, _) = place(key);
+    /// A message is settled: it is read once more for its size. The ordering key that it held up.
+    fn settle(&mut self, key: Key) -> u64 {
+        let (at, bit) = place(key);
         if let Some(mut piece) = self.pieces.remove(&at) {
             self.wakes.remove(&(piece.wake, at.0, at.1));
-            piece.wake = AT_ONCE;
-            self.keep(at, piece);
+            self.leave((piece.there & bit).count_ones());
+            piece.there &= !bit;
+            if piece.there != 0 {
+                self.keep(at, piece);
+            }
         }
+        self.settled.push(Wanted { log: key.0, offset: key.1, is_doubted: false, key: 0 });
         self.keys.remove(&key).unwrap_or(0)
+    }
+
+    /// True if something that was settled has not been read.
+    #[cfg(test)]
+    pub(super) fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
     }
 
     /// Those of a log below `end`, from the last one on.
@@ -178,6 +189,7 @@ impl Far {
             }
         }
         self.keys.retain(|(of, offset), _| *of != log || *offset >= end);
+        self.settled.retain(|wanted| wanted.log != log || wanted.offset >= end);
     }
 
     /// Takes a piece out whose time has come.
@@ -232,17 +244,20 @@ impl QueueMachine {
 
     /// When the next messages are to be read, if there is room for them.
     pub(super) fn far_timer(&self) -> Option<Millis> {
-        self.far.wakes.first().map(|(wake, ..)| *wake).filter(|wake| *wake == AT_ONCE || self.far_room() > 0)
+        if !self.far.settled.is_empty() {
+            return Some(self.clock);
+        }
+        self.far.wakes.first().filter(|_| self.far_room() > 0).map(|(wake, ..)| *wake)
     }
 
     /// Messages whose time comes, or that are to be looked at, about `max` at most: each is to be read and given to
     /// [`take_far`](Self::take_far), or to [`lose_far`](Self::lose_far), before anything else happens.
     pub fn wanted(&mut self, now: Millis, max: usize) -> Vec<Wanted> {
         self.clock = now;
-        let mut out = Vec::new();
+        let mut out: Vec<Wanted> = self.far.settled.drain(..max.min(self.far.settled.len())).collect();
         let room = max.min(self.far_room());
         let soon = now.saturating_add(self.far.bounds.early_ms);
-        while self.far.wakes.first().is_some_and(|(wake, ..)| out.len() < if *wake == AT_ONCE { max } else { room })
+        while out.len() < room
             && let Some((at, piece)) = self.far.pop_due(now)
         {
             let (mut taken, mut next) = (piece.there, NEVER);
@@ -286,7 +301,7 @@ impl QueueMachine {
     pub(super) fn settle_far(&mut self, key: Key) -> bool {
         let is_far = self.far.contains(key);
         if is_far {
-            let ordering_key = self.far.hurry(key);
+            let ordering_key = self.far.settle(key);
             self.free_later(key);
             self.await_end(ordering_key);
         }
