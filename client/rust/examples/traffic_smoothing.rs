@@ -13,7 +13,8 @@ use ferrymq_client::{Client, DeliveryExt as _, message, queue};
 use crate::shared::{Failure, Names, done, named, next, promise, to_queue};
 
 const OUT_PER_SECOND: u32 = 500;
-const BURST: u32 = 20;
+/// A tenth of a second's worth: so long may anybody stall without the mean falling below the rate.
+const BURST: u32 = 50;
 const BATCH: usize = 100;
 
 #[tokio::main]
