@@ -9,7 +9,7 @@ use ferrymq_client::v1::{
     purge_request,
 };
 use ferrymq_client::{Client, Destination};
-use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, payloads, within};
+use ferrymq_tests::{Broker, acked, binding, collect, create_queue, create_topic, payloads, within};
 use prost::Message as _;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -234,4 +234,36 @@ async fn what_is_published_while_filters_change_is_counted_as_it_is_delivered() 
     }
     let left = client.get_queue("q").await.unwrap().stats.unwrap();
     assert_eq!((taken - counted, left.ready, left.unsettled), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_of_what_a_filter_matched_make_room_over_kills() {
+    const LEFT: usize = 5;
+    let mut broker = Broker::start();
+    let mut client = broker.client().await;
+    create_topic(&client, "t").await;
+    let limits = Limits { max_messages: LEFT as i64, max_bytes: 0, overflow: Overflow::DropOldest.into() };
+    let queue = Queue { limits: Some(limits), ..limited(Overflow::DropOldest) };
+    client.create_queue(queue, vec![bound_by(RULES[0])]).await.unwrap();
+    let json = |n: u32| Message {
+        content_type: "application/json".into(),
+        payload: format!(r#"{{"n":{n}}}"#).into(),
+        ..Message::default()
+    };
+    for from in (0..40).step_by(4) {
+        client.publish(Destination::Topic("t".into()), (from..from + 4).map(json).collect()).await.unwrap();
+        if from % 16 == 8 {
+            broker.kill9();
+            broker.restart();
+            client = broker.client().await;
+        }
+    }
+    within("the others to go", async {
+        while client.get_queue("q").await.unwrap().stats.unwrap().ready != LEFT as i64 {}
+    })
+    .await;
+    let expected: Vec<String> = (0..40).step_by(2).map(|n| format!(r#"{{"n":{n}}}"#)).collect();
+    let (gone, left) = expected.split_at(expected.len() - LEFT);
+    assert_eq!(payloads(&collect(&client, "q", LEFT).await), left);
+    assert_eq!(payloads(&collect(&client, "q.dlq", gone.len()).await), gone);
 }
