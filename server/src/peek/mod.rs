@@ -91,12 +91,17 @@ pub(crate) async fn page(store: &Store, source: &Source, wish: &Wish) -> Result<
 /// Some of the next messages that the filter matches; true if no more are to be looked for.
 async fn chunk(lines: &mut Lines, wish: &Wish, wanted: usize) -> Result<(Vec<Candidate>, bool), Error> {
     let max = if wish.states.is_empty() { wanted.min(LOOK_MAX) } else { LOOK_MAX };
-    let mut candidates = Vec::new();
+    let (mut candidates, mut tried) = (Vec::new(), 0_usize);
     while candidates.len() < max {
         match lines.next().await? {
             Step::Found(candidate) if matches(wish, &candidate) => candidates.push(candidate),
             Step::Found(_) => {}
             Step::Spent | Step::End => return Ok((candidates, true)),
+        }
+        tried += 1;
+        if tried.is_multiple_of(LOOK_MAX) {
+            // What is read from memory never waits, and filters may be costly: others get their turn.
+            tokio::task::yield_now().await;
         }
     }
     Ok((candidates, false))
