@@ -20,3 +20,10 @@ pub mod server {
 
 /// The encoded `FileDescriptorSet` of all definitions, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// A plain name is a topic's.
+impl From<&str> for v1::publish_request::Destination {
+    fn from(topic: &str) -> Self {
+        Self::Topic(topic.to_owned())
+    }
+}

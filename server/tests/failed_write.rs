@@ -42,7 +42,7 @@ async fn send(client: &Client) -> Result<(), ferrymq_client::Error> {
 async fn writes_and_deliveries_stop_reads_go_on_and_health_says_so() {
     let (server, client, log) = broker().await;
     send(&client).await.unwrap();
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     let held = stream.next_batch().await.unwrap().unwrap();
     assert_eq!(health(&client).await, ServingStatus::Serving);
 
@@ -53,7 +53,7 @@ async fn writes_and_deliveries_stop_reads_go_on_and_health_says_so() {
     let refused = [
         client.ack(vec![held[0].ack_id.clone()]).await.unwrap_err(),
         client.create_topic(Topic { name: "t".into(), ..Topic::default() }).await.unwrap_err(),
-        client.subscribe(queue("q")).await.unwrap_err(),
+        client.subscribe_stream(queue("q")).await.unwrap_err(),
     ];
     for error in refused {
         assert_eq!(error.reason(), ErrorReason::WritesStopped, "{error:?}");

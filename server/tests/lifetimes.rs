@@ -88,7 +88,7 @@ async fn an_idle_queue_is_deleted_on_time_and_one_that_is_used_is_not() {
     let (_server, client) = broker().await;
     let settings = Queue { name: "q".into(), idle_expiry: wire(10 * MINUTE), ..Queue::default() };
     client.create_queue(settings, vec![]).await.unwrap();
-    let consumer = client.subscribe(queue("q")).await.unwrap();
+    let consumer = client.subscribe_stream(queue("q")).await.unwrap();
     tokio::time::sleep(60 * MINUTE).await;
     drop(consumer);
     send(&client, 1).await;
@@ -145,11 +145,11 @@ async fn a_consumer_that_may_come_back_keeps_an_idle_queue() {
     let settings = Queue { idle_expiry: wire(10 * SECOND), ..idle() };
     client.create_queue(settings, vec![]).await.unwrap();
     let request = SubscribeRequest { resume_within: wire(40 * SECOND), ..queue("q") };
-    let stream = client.subscribe(request.clone()).await.unwrap();
+    let stream = client.subscribe_stream(request.clone()).await.unwrap();
     let resume_token = stream.opened().resume_token.clone();
     drop(stream);
     tokio::time::sleep(35 * SECOND).await;
-    let again = client.subscribe(SubscribeRequest { resume_token, ..request }).await.unwrap();
+    let again = client.subscribe_stream(SubscribeRequest { resume_token, ..request }).await.unwrap();
     drop(again);
     tokio::time::sleep(55 * SECOND).await;
     assert!(client.get_queue("q").await.is_err());

@@ -55,7 +55,7 @@ async fn a_stream_holds_its_deliveries_up_to_max_lease() {
     let (_server, client) = broker().await;
     let settings = Queue { name: "q".into(), max_lease: wire(10 * MINUTE), ..Queue::default() };
     client.create_queue(settings, vec![]).await.unwrap();
-    let mut holder = client.subscribe(queue("q")).await.unwrap();
+    let mut holder = client.subscribe_stream(queue("q")).await.unwrap();
     send(&client, 1).await;
     assert_eq!(holder.next_batch().await.unwrap().unwrap()[0].attempt, 1);
     let began = Instant::now();
@@ -122,7 +122,7 @@ async fn a_queue_bound_later_holds_a_topic_up_only_until_it_has_settled() {
 async fn a_server_stops_in_order_within_its_own_process() {
     let (server, client) = broker().await;
     client.create_queue(Queue { name: "q".into(), ..Queue::default() }, vec![]).await.unwrap();
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     let addr = server.addr();
     server.stop().await;
     assert!(stream.next_batch().await.unwrap_err().retry_after().is_some());

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{
     Binding, Delivery, Message, PublishResponse, PullRequest, Queue, SettleStatus, Topic, binding, pull_request,
 };
-use ferrymq_client::{Client, Destination, Subscriber};
+use ferrymq_client::{Client, Destination};
 
 use crate::Broker;
 
@@ -62,7 +63,7 @@ pub async fn publish(client: &Client, topic: &str, messages: Vec<Message>) -> Pu
 }
 
 /// Waits for `count` deliveries of a stream; more than that is a failure.
-pub async fn deliveries(subscriber: &mut Subscriber, count: usize) -> Vec<Delivery> {
+pub async fn deliveries(subscriber: &mut SubscribeStream, count: usize) -> Vec<Delivery> {
     let mut all = Vec::new();
     while all.len() < count {
         let next = within("a delivery", subscriber.next_batch()).await.expect("the stream is whole");

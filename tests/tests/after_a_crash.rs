@@ -37,13 +37,13 @@ async fn crash(broker: &mut Broker) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_queue_goes_on_from_the_first_that_is_not_settled() {
     let (mut broker, client) = with(Queue { ordering: Ordering::Strict.into(), ..named("q") }).await;
-    let mut active = client.subscribe(SubscribeRequest { prefetch: 3, ..queue("q") }).await.unwrap();
+    let mut active = client.subscribe_stream(SubscribeRequest { prefetch: 3, ..queue("q") }).await.unwrap();
     publish_numbers(&client, 5).await;
     let held = deliveries(&mut active, 3).await;
     acked(&client, &held[1..2]).await;
 
     let client = crash(&mut broker).await;
-    let mut active = client.subscribe(queue("q")).await.unwrap();
+    let mut active = client.subscribe_stream(queue("q")).await.unwrap();
     let again = deliveries(&mut active, 4).await;
     assert_eq!(payloads(&again), ["0", "2", "3", "4"]);
     assert!(again[..2].iter().all(|delivery| delivery.attempt > 1), "what was delivered before says so");
@@ -54,7 +54,7 @@ async fn a_group_goes_on_where_it_stood() {
     let broker = Broker::start();
     let client = broker.client().await;
     create_topic(&client, "t").await;
-    let mut member = client.subscribe(SubscribeRequest { prefetch: 2, ..group("t", "g") }).await.unwrap();
+    let mut member = client.subscribe_stream(SubscribeRequest { prefetch: 2, ..group("t", "g") }).await.unwrap();
     publish_numbers(&client, 4).await;
     acked(&client, &deliveries(&mut member, 2).await).await;
 
@@ -62,7 +62,7 @@ async fn a_group_goes_on_where_it_stood() {
     let client = crash(&mut broker).await;
     let start = Some(LogPoint { at: Some(At::Edge(LogEdge::Earliest.into())) });
     let wish = SubscribeRequest { start, create_if_missing: false, ..group("t", "g") };
-    let mut member = client.subscribe(wish).await.unwrap();
+    let mut member = client.subscribe_stream(wish).await.unwrap();
     assert_eq!(payloads(&deliveries(&mut member, 2).await), ["2", "3"]);
 }
 

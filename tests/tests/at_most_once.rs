@@ -27,7 +27,7 @@ async fn a_message_is_settled_before_it_is_sent_and_never_comes_twice() {
     let mut broker = Broker::start();
     let client = broker.client().await;
     publish_three(&client).await;
-    let mut stream = client.subscribe(at_most_once()).await.unwrap();
+    let mut stream = client.subscribe_stream(at_most_once()).await.unwrap();
     let got = deliveries(&mut stream, 3).await;
     assert_eq!(payloads(&got), ["1", "2", "3"], "nothing has to be acked for the next to come");
     assert!(got.iter().all(|delivery| delivery.ack_id.is_empty() && delivery.attempt == 1));
@@ -62,7 +62,7 @@ async fn a_client_that_does_not_read_is_not_sent_without_end_and_what_it_had_not
         let batch = vec![message("", vec![0_u8; 128 << 10]); 10];
         client.publish(ferrymq_client::Destination::Queue("q".into()), batch).await.unwrap();
     }
-    let mut stream = client.subscribe(at_most_once()).await.unwrap();
+    let mut stream = client.subscribe_stream(at_most_once()).await.unwrap();
     let first = within("a delivery", stream.next_batch()).await.unwrap().unwrap();
     assert!(!first.is_empty());
     drop(stream);
@@ -139,7 +139,7 @@ async fn a_strict_queue_goes_on_in_order_after_a_kill_and_nothing_comes_twice() 
     for from in (0..MESSAGES).step_by(10) {
         send(&client, (from..from + 10).map(number).collect()).await;
     }
-    let mut stream = client.subscribe(at_most_once()).await.unwrap();
+    let mut stream = client.subscribe_stream(at_most_once()).await.unwrap();
     let mut seen = within("a delivery", stream.next_batch()).await.unwrap().unwrap();
     broker.kill9();
     while let Ok(Some(more)) = within("the end", stream.next_batch()).await {
@@ -187,7 +187,7 @@ async fn what_nobody_was_sent_has_not_failed_however_often_consumers_go_away() {
     for _ in 0..MESSAGES / 10 {
         send(&client, vec![message("", vec![0_u8; 400 << 10]); 10]).await;
     }
-    let mut stream = client.subscribe(SubscribeRequest { prefetch: 100, ..at_most_once() }).await.unwrap();
+    let mut stream = client.subscribe_stream(SubscribeRequest { prefetch: 100, ..at_most_once() }).await.unwrap();
     within("a delivery", stream.next_batch()).await.unwrap();
     drop(stream);
     let back = async {

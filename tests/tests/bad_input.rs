@@ -30,8 +30,12 @@ async fn what_does_not_exist_is_not_found() {
     assert_refused(&topic, Code::NotFound, ErrorReason::TopicNotFound);
     let into = client.publish(Destination::Queue("none".into()), vec![Message::default()]).await.unwrap_err();
     assert_refused(&into, Code::NotFound, ErrorReason::QueueNotFound);
-    assert_refused(&client.subscribe(queue("none")).await.unwrap_err(), Code::NotFound, ErrorReason::QueueNotFound);
-    let of_group = client.subscribe(group("none", "g")).await.unwrap_err();
+    assert_refused(
+        &client.subscribe_stream(queue("none")).await.unwrap_err(),
+        Code::NotFound,
+        ErrorReason::QueueNotFound,
+    );
+    let of_group = client.subscribe_stream(group("none", "g")).await.unwrap_err();
     assert_refused(&of_group, Code::NotFound, ErrorReason::TopicNotFound);
     assert_refused(&client.get_queue("none").await.unwrap_err(), Code::NotFound, ErrorReason::QueueNotFound);
     assert_refused(&client.get_topic("none").await.unwrap_err(), Code::NotFound, ErrorReason::TopicNotFound);
@@ -65,7 +69,7 @@ async fn bad_names_patterns_and_prefetches_name_their_field() {
     let broken: Binding = binding("t", "q", "a..b**");
     assert_field(&client.create_binding(broken).await.unwrap_err(), ErrorReason::PatternInvalid);
     let request = ferrymq_client::v1::SubscribeRequest { prefetch: -1, ..queue("q") };
-    assert_field(&client.subscribe(request).await.unwrap_err(), ErrorReason::FieldInvalid);
+    assert_field(&client.subscribe_stream(request).await.unwrap_err(), ErrorReason::FieldInvalid);
     let pull =
         PullRequest { source: Some(pull_request::Source::Queue("q".into())), max_messages: -1, ..Default::default() };
     assert_field(&client.pull(pull).await.unwrap_err(), ErrorReason::FieldInvalid);

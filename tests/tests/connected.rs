@@ -62,12 +62,12 @@ async fn who_consumes_is_listed_by_pages() {
     let client = prepare(&broker).await;
     publish(&client, "t", numbered(3)).await;
     let named = SubscribeRequest { prefetch: 7, consumer: "worker 1".into(), ..queue("q") };
-    let mut first = client.subscribe(named).await.unwrap();
+    let mut first = client.subscribe_stream(named).await.unwrap();
     let _held = deliveries(&mut first, 3).await;
-    let second = client.consume(queue("q")).await.unwrap();
-    let _other = client.subscribe(queue("other")).await.unwrap();
+    let second = client.consume_stream(queue("q")).await.unwrap();
+    let _other = client.subscribe_stream(queue("other")).await.unwrap();
     let broadcast = SubscribeRequest { source: Some(Source::Topic("t".into())), ..SubscribeRequest::default() };
-    let broadcast = client.subscribe(broadcast).await.unwrap();
+    let broadcast = client.subscribe_stream(broadcast).await.unwrap();
 
     let all = consumers(&client, "", 1).await;
     assert!(all.is_sorted_by_key(|consumer| &consumer.id), "{all:?}");
@@ -107,7 +107,7 @@ async fn who_is_connected_is_listed_by_pages() {
     for other in &others {
         other.server_info().await.unwrap();
     }
-    let _stream = others[0].subscribe(queue("q")).await.unwrap();
+    let _stream = others[0].subscribe_stream(queue("q")).await.unwrap();
     let all = connections(&client, 2).await;
     assert_eq!(all.len(), 3);
     assert!(all.is_sorted_by_key(|connection| &connection.id));
@@ -127,7 +127,7 @@ async fn a_connection_that_is_closed_gives_back_what_it_held_at_once() {
     publish(&client, "t", numbered(2)).await;
     let other = broker.client().await;
     let keeps = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-    let mut consumer = other.consume(SubscribeRequest { resume_within: keeps, ..queue("q") }).await.unwrap();
+    let mut consumer = other.consume_stream(SubscribeRequest { resume_within: keeps, ..queue("q") }).await.unwrap();
     let mut held = 0;
     while held < 2 {
         held += within("deliveries", consumer.next_batch()).await.unwrap().unwrap().len();

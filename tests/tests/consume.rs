@@ -4,12 +4,13 @@
 
 use std::net::SocketAddr;
 
+use ferrymq_client::streams::ConsumeStream;
 use ferrymq_client::v1::settlement::Action;
 use ferrymq_client::v1::{
     AckRequest, ConsumeRequest, Delivery, ErrorReason, ExtendLeaseRequest, Message, NackMode, NackRequest, Prefetch,
     Queue, QueueStats, SettleStatus, Settlement, SubscribeRequest,
 };
-use ferrymq_client::{Client, Code, Consumer, Destination, Error, queue};
+use ferrymq_client::{Client, Code, Destination, Error, queue};
 use ferrymq_tests::{
     Broker, acked, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some, within,
 };
@@ -37,7 +38,7 @@ fn ids(deliveries: &[Delivery]) -> Vec<bytes::Bytes> {
     deliveries.iter().map(|delivery| delivery.ack_id.clone()).collect()
 }
 
-async fn take(consumer: &mut Consumer, count: usize) -> Vec<Delivery> {
+async fn take(consumer: &mut ConsumeStream, count: usize) -> Vec<Delivery> {
     let mut all = Vec::new();
     while all.len() < count {
         let next = within("a delivery", consumer.next_batch()).await.expect("the stream is whole");
@@ -93,7 +94,7 @@ impl Cable {
 async fn what_is_acked_on_the_stream_is_gone_and_its_credit_is_back() {
     let broker = Broker::ephemeral();
     let client = prepare(&broker).await;
-    let mut consumer = client.consume(SubscribeRequest { prefetch: 2, ..queue("q") }).await.unwrap();
+    let mut consumer = client.consume_stream(SubscribeRequest { prefetch: 2, ..queue("q") }).await.unwrap();
     assert_eq!((consumer.opened().queue.as_str(), consumer.opened().prefetch), ("q", 2));
     publish(&client, "t", numbered(0, 6)).await;
     for round in 0..3 {
@@ -161,7 +162,7 @@ async fn many_settlements_are_in_flight_at_once() {
     const COUNT: usize = 20_000;
     publish(&client, "t", numbered(0, 10_000)).await;
     publish(&client, "t", numbered(10_000, COUNT)).await;
-    let mut consumer = client.consume(SubscribeRequest { prefetch: 1_000, ..queue("q") }).await.unwrap();
+    let mut consumer = client.consume_stream(SubscribeRequest { prefetch: 1_000, ..queue("q") }).await.unwrap();
     let (mut seen, mut results) = (0, Vec::new());
     while seen < COUNT {
         for delivery in within("deliveries", consumer.next_batch()).await.unwrap().unwrap() {
@@ -180,7 +181,7 @@ async fn many_settlements_are_in_flight_at_once() {
 async fn a_window_can_be_changed_and_shut_while_the_stream_runs() {
     let broker = Broker::ephemeral();
     let client = prepare(&broker).await;
-    let mut consumer = client.consume(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
+    let mut consumer = client.consume_stream(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
     publish(&client, "t", numbered(0, 40)).await;
     let first = take(&mut consumer, 1).await;
     consumer.set_prefetch(4, 0).await.unwrap();
@@ -206,7 +207,7 @@ async fn a_window_can_be_changed_and_shut_while_the_stream_runs() {
     for (messages, bytes, field) in
         [(-1, 0, "prefetch.messages"), (100_001, 0, "prefetch.messages"), (1, -1, "prefetch.bytes")]
     {
-        let mut consumer = client.consume(queue("q")).await.unwrap();
+        let mut consumer = client.consume_stream(queue("q")).await.unwrap();
         consumer.set_prefetch(messages, bytes).await.unwrap();
         let error = within("the end", consumer.next_batch()).await.unwrap_err();
         assert_eq!((error.code(), error.field_violations()[0].field.as_str()), (Code::InvalidArgument, field));
@@ -218,7 +219,7 @@ async fn after_a_drain_nothing_more_comes_and_settlements_go_on() {
     let broker = Broker::ephemeral();
     let client = prepare(&broker).await;
     publish(&client, "t", numbered(0, 10)).await;
-    let mut consumer = client.consume(SubscribeRequest { prefetch: 4, ..queue("q") }).await.unwrap();
+    let mut consumer = client.consume_stream(SubscribeRequest { prefetch: 4, ..queue("q") }).await.unwrap();
     let held = take(&mut consumer, 4).await;
     consumer.drain().await.unwrap();
     let settled = consumer.ack(ids(&held[..3])).await.unwrap();
@@ -242,13 +243,13 @@ async fn what_is_held_at_a_half_close_goes_back_without_a_failure_and_at_a_cut_w
     create_queue(&client, Queue { name: "q".into(), retry: Some(retry), ..Queue::default() }, &[("t", "#")]).await;
     publish(&client, "t", numbered(0, 1)).await;
     for attempt in 1..4 {
-        let mut consumer = client.consume(queue("q")).await.unwrap();
+        let mut consumer = client.consume_stream(queue("q")).await.unwrap();
         let held = take(&mut consumer, 1).await;
         assert_eq!(held[0].attempt, attempt);
         within("the end", consumer.finish()).await.unwrap();
     }
     let cable = Cable::to(broker.address()).await;
-    let mut consumer = cable.client().await.consume(queue("q")).await.unwrap();
+    let mut consumer = cable.client().await.consume_stream(queue("q")).await.unwrap();
     take(&mut consumer, 1).await;
     cable.cut().await;
     assert!(within("the end", consumer.next_batch()).await.is_err());
@@ -310,11 +311,11 @@ async fn a_broadcast_can_be_consumed_too() {
         source: Some(ferrymq_client::v1::subscribe_request::Source::Topic("t".into())),
         ..SubscribeRequest::default()
     };
-    let mut consumer = client.consume(request.clone()).await.unwrap();
+    let mut consumer = client.consume_stream(request.clone()).await.unwrap();
     publish(&client, "t", numbered(0, 3)).await;
     assert_eq!(payloads(&take(&mut consumer, 3).await), ["0", "1", "2"]);
     within("the end", consumer.finish()).await.unwrap();
-    let mut consumer = client.consume(request).await.unwrap();
+    let mut consumer = client.consume_stream(request).await.unwrap();
     consumer.set_prefetch(1, 0).await.unwrap();
     let error = within("the end", consumer.next_batch()).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "prefetch");
@@ -327,7 +328,7 @@ async fn what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back()
     let request = SubscribeRequest { prefetch: 4, resume_within: seconds(60), ..queue("q") };
     publish(&client, "t", numbered(0, 6)).await;
     let cable = Cable::to(broker.address()).await;
-    let mut consumer = cable.client().await.consume(request.clone()).await.unwrap();
+    let mut consumer = cable.client().await.consume_stream(request.clone()).await.unwrap();
     let held = take(&mut consumer, 4).await;
     let token = consumer.resume_token().clone();
     assert!(!token.is_empty() && token.len() <= 64);
@@ -337,7 +338,7 @@ async fn what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back()
     // It comes back on Consume with two of them: the other two come again, and the credit is that of four.
     let back = SubscribeRequest { resume_token: token.clone(), held_ack_ids: ids(&held[..2]), ..request.clone() };
     let cable = Cable::to(broker.address()).await;
-    let mut consumer = cable.client().await.consume(back).await.unwrap();
+    let mut consumer = cable.client().await.consume_stream(back).await.unwrap();
     let again = take(&mut consumer, 2).await;
     assert_eq!(payloads(&again), ["2", "3"]);
     assert!(again.iter().all(|delivery| delivery.attempt == 2), "{again:?}");
@@ -352,7 +353,7 @@ async fn what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back()
     // And on Subscribe, with the same token.
     let held_ack_ids = vec![held[1].ack_id.clone(), again[0].ack_id.clone(), again[1].ack_id.clone()];
     let back = SubscribeRequest { resume_token: token, held_ack_ids, ..request };
-    let mut subscriber = client.subscribe(back).await.unwrap();
+    let mut subscriber = client.subscribe_stream(back).await.unwrap();
     let last = deliveries(&mut subscriber, 1).await;
     assert_eq!((payloads(&last), last[0].attempt), (vec!["4".to_owned()], 2));
     acked(&client, &[held[1].clone(), again[0].clone(), again[1].clone(), last[0].clone()]).await;
@@ -368,10 +369,10 @@ async fn who_comes_back_before_its_old_stream_is_missed_replaces_it() {
     let client = prepare(&broker).await;
     let request = SubscribeRequest { resume_within: seconds(60), ..queue("q") };
     publish(&client, "t", numbered(0, 2)).await;
-    let mut first = client.consume(request.clone()).await.unwrap();
+    let mut first = client.consume_stream(request.clone()).await.unwrap();
     let held = take(&mut first, 2).await;
     let back = SubscribeRequest { resume_token: first.resume_token().clone(), held_ack_ids: ids(&held), ..request };
-    let second = client.consume(back).await.unwrap();
+    let second = client.consume_stream(back).await.unwrap();
     assert_eq!(second.opened().consumer_id, first.opened().consumer_id);
     let error = within("the end", first.next_batch()).await.unwrap_err();
     assert_eq!((error.code(), error.reason()), (Code::Aborted, ErrorReason::ConsumerReplaced));
@@ -386,7 +387,7 @@ async fn an_unknown_token_or_one_of_before_a_restart_is_a_new_consumer() {
     let client = prepare(&broker).await;
     let request = SubscribeRequest { resume_within: seconds(60), ..queue("q") };
     publish(&client, "t", numbered(0, 2)).await;
-    let mut first = client.consume(request.clone()).await.unwrap();
+    let mut first = client.consume_stream(request.clone()).await.unwrap();
     let held = take(&mut first, 2).await;
     let token = first.resume_token().clone();
     broker.kill9();
@@ -397,13 +398,13 @@ async fn an_unknown_token_or_one_of_before_a_restart_is_a_new_consumer() {
     damaged[1] ^= 1;
     for resume_token in [token, damaged.into(), bytes::Bytes::from_static(b"no token")] {
         let back = SubscribeRequest { resume_token, held_ack_ids: ids(&held), ..request.clone() };
-        let mut new = client.consume(back).await.unwrap();
+        let mut new = client.consume_stream(back).await.unwrap();
         let again = take(&mut new, 2).await;
         assert!(again.iter().all(|delivery| delivery.attempt > 1));
         within("the end", new.finish()).await.unwrap();
     }
     let lone = SubscribeRequest { held_ack_ids: ids(&held), ..request };
-    let error = client.consume(lone).await.unwrap_err();
+    let error = client.consume_stream(lone).await.unwrap_err();
     assert_eq!(error.field_violations()[0].field, "held_ack_ids");
 }
 
@@ -413,7 +414,7 @@ async fn without_a_wish_to_resume_deliveries_go_back_at_once() {
     let client = prepare(&broker).await;
     publish(&client, "t", numbered(0, 1)).await;
     let cable = Cable::to(broker.address()).await;
-    let mut consumer = cable.client().await.consume(queue("q")).await.unwrap();
+    let mut consumer = cable.client().await.consume_stream(queue("q")).await.unwrap();
     assert!(consumer.resume_token().is_empty());
     take(&mut consumer, 1).await;
     cable.cut().await;
@@ -427,15 +428,15 @@ async fn what_is_kept_goes_back_with_a_failure_when_nobody_comes_in_time() {
     publish(&client, "t", numbered(0, 1)).await;
     let request = SubscribeRequest { resume_within: seconds(1), ..queue("q") };
     let cable = Cable::to(broker.address()).await;
-    let mut consumer = cable.client().await.consume(request.clone()).await.unwrap();
+    let mut consumer = cable.client().await.consume_stream(request.clone()).await.unwrap();
     let held = take(&mut consumer, 1).await;
     let resume_token = consumer.resume_token().clone();
     cable.cut().await;
-    let mut other = client.subscribe(queue("q")).await.unwrap();
+    let mut other = client.subscribe_stream(queue("q")).await.unwrap();
     let again = deliveries(&mut other, 1).await;
     assert_eq!(again[0].attempt, 2);
     let back = SubscribeRequest { resume_token, held_ack_ids: ids(&held), ..request };
-    let late = client.consume(back).await.unwrap();
+    let late = client.consume_stream(back).await.unwrap();
     assert_ne!(late.opened().consumer_id, consumer.opened().consumer_id, "too late: a new consumer");
     let settled = late.nack(ids(&held), NackMode::Retry, None, "").await.unwrap();
     assert_eq!(within("a result", settled).await.unwrap(), [SettleStatus::LeaseLost]);
@@ -447,7 +448,7 @@ async fn what_was_answered_before_a_kill_stays_settled() {
     let client = prepare(&broker).await;
     let to = Destination::Topic("t".into());
     client.publish(to, numbered(0, 2_000)).await.unwrap();
-    let mut consumer = client.consume(SubscribeRequest { prefetch: 500, ..queue("q") }).await.unwrap();
+    let mut consumer = client.consume_stream(SubscribeRequest { prefetch: 500, ..queue("q") }).await.unwrap();
     let (mut sent, mut done) = (Vec::new(), std::collections::BTreeSet::new());
     while sent.len() < 1_000 {
         for delivery in within("deliveries", consumer.next_batch()).await.unwrap().unwrap() {

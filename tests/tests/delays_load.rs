@@ -82,7 +82,7 @@ async fn a_million_messages_nacked_in_waves_wait_in_bounded_memory() {
     println!("restarted: {waiting} wait again after {:?}, {:?} MiB", killed.elapsed(), memory(&broker));
 
     let (mut came, mut first) = (0, None);
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     while came < MESSAGES {
         let deliveries = consumer.next_batch().await.unwrap().unwrap();
         assert!(deliveries.iter().all(|delivery| delivery.attempt > 1));

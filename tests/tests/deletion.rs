@@ -88,7 +88,7 @@ async fn a_broadcast_of_a_topic_that_is_deleted_ends_with_not_found() {
     publish(&client, "t", vec![message("", "one")]).await;
     let request =
         SubscribeRequest { source: Some(subscribe_request::Source::Topic("t".into())), ..SubscribeRequest::default() };
-    let mut subscriber = client.subscribe(request).await.unwrap();
+    let mut subscriber = client.subscribe_stream(request).await.unwrap();
     client.delete_topic("t", false).await.unwrap();
     let ended = within("the end", async {
         loop {
@@ -111,7 +111,7 @@ async fn a_consumer_is_let_in_or_the_queue_is_deleted_but_never_both() {
     for round in 0..100 {
         create_queue(&client, named("q"), &[]).await;
         let turns = round % 8;
-        let (consumer, gone) = tokio::join!(client.subscribe(ferrymq_client::queue("q")), async {
+        let (consumer, gone) = tokio::join!(client.subscribe_stream(ferrymq_client::queue("q")), async {
             for _ in 0..turns {
                 tokio::task::yield_now().await;
             }

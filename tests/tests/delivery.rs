@@ -43,7 +43,7 @@ async fn with_topic(name: &str) -> (Broker, Client) {
 async fn an_acked_message_is_gone_and_its_credit_is_back() {
     let (_broker, client) = with_topic("t").await;
     let request = SubscribeRequest { prefetch: 1, ..group("t", "g") };
-    let mut subscriber = client.subscribe(request).await.unwrap();
+    let mut subscriber = client.subscribe_stream(request).await.unwrap();
     publish(&client, "t", numbered(5)).await;
     for number in 0..5 {
         let one = deliveries(&mut subscriber, 1).await;
@@ -89,8 +89,8 @@ async fn a_queue_merges_its_sources_in_commit_order() {
 async fn a_busy_consumer_does_not_hoard() {
     let (_broker, client) = with_topic("t").await;
     let request = SubscribeRequest { prefetch: 2, ..group("t", "g") };
-    let mut busy = client.subscribe(request.clone()).await.unwrap();
-    let mut free = client.subscribe(request).await.unwrap();
+    let mut busy = client.subscribe_stream(request.clone()).await.unwrap();
+    let mut free = client.subscribe_stream(request).await.unwrap();
     publish(&client, "t", numbered(10)).await;
     let held = deliveries(&mut busy, 2).await;
     let mut seen: BTreeSet<String> = payloads(&held).into_iter().collect();
@@ -105,12 +105,12 @@ async fn a_busy_consumer_does_not_hoard() {
 #[tokio::test]
 async fn what_a_lost_consumer_held_comes_again_and_says_so() {
     let (_broker, client) = with_topic("t").await;
-    let mut first = client.subscribe(group("t", "g")).await.unwrap();
+    let mut first = client.subscribe_stream(group("t", "g")).await.unwrap();
     publish(&client, "t", numbered(3)).await;
     let held = deliveries(&mut first, 3).await;
     assert!(held.iter().all(|delivery| delivery.attempt == 1));
     drop(first);
-    let mut second = client.subscribe(group("t", "g")).await.unwrap();
+    let mut second = client.subscribe_stream(group("t", "g")).await.unwrap();
     let again = deliveries(&mut second, 3).await;
     assert!(again.iter().all(|delivery| delivery.attempt == 2), "{again:?}");
     acked(&client, &again).await;
@@ -208,8 +208,8 @@ async fn more_dead_letters_at_once_than_a_frame_of_the_log_holds_all_arrive() {
 async fn a_broadcast_sees_all_from_earliest_and_only_what_is_new_from_latest() {
     let (_broker, client) = with_topic("t").await;
     publish(&client, "t", numbered(2)).await;
-    let mut early = client.subscribe(from("t", "", LogEdge::Earliest)).await.unwrap();
-    let mut late = client.subscribe(from("t", "", LogEdge::Latest)).await.unwrap();
+    let mut early = client.subscribe_stream(from("t", "", LogEdge::Earliest)).await.unwrap();
+    let mut late = client.subscribe_stream(from("t", "", LogEdge::Latest)).await.unwrap();
     publish(&client, "t", vec![message("", "new")]).await;
     assert_eq!(payloads(&deliveries(&mut early, 3).await), ["0", "1", "new"]);
     assert_eq!(payloads(&deliveries(&mut late, 1).await), ["new"]);
@@ -220,12 +220,12 @@ async fn a_group_is_made_only_if_asked_and_may_look_back() {
     let (_broker, client) = with_topic("t").await;
     publish(&client, "t", numbered(2)).await;
     let typo = SubscribeRequest { create_if_missing: false, ..group("t", "typo") };
-    assert_eq!(client.subscribe(typo).await.unwrap_err().code(), Code::NotFound);
-    let mut late = client.subscribe(from("t", "late", LogEdge::Earliest)).await.unwrap();
+    assert_eq!(client.subscribe_stream(typo).await.unwrap_err().code(), Code::NotFound);
+    let mut late = client.subscribe_stream(from("t", "late", LogEdge::Earliest)).await.unwrap();
     assert!(late.opened().created);
     assert_eq!(late.opened().queue, "t/late");
     acked(&client, &deliveries(&mut late, 2).await).await;
-    let second = client.subscribe(queue("t/late")).await.unwrap();
+    let second = client.subscribe_stream(queue("t/late")).await.unwrap();
     assert!(!second.opened().created);
 }
 
@@ -253,7 +253,7 @@ async fn a_message_too_large_for_a_consumer_fails_alone() {
     publish(&client, "t", vec![message("", "before"), message("", vec![7; 100_000]), message("", "after")]).await;
     for _ in 0..2 {
         let request = SubscribeRequest { max_response_bytes: 64 << 10, ..queue("q") };
-        let mut subscriber = client.subscribe(request).await.unwrap();
+        let mut subscriber = client.subscribe_stream(request).await.unwrap();
         let ended = loop {
             match within("deliveries or the end", subscriber.next_batch()).await {
                 Ok(batch) => {

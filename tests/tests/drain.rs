@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{ErrorReason, PullRequest, Queue, pull_request};
-use ferrymq_client::{Client, Code, Destination, Subscriber, queue};
+use ferrymq_client::{Client, Code, Destination, queue};
 use ferrymq_tests::{
     Broker, acked, collect, create_queue, create_topic, message, payloads, publish, pull_some, within,
 };
@@ -18,11 +19,11 @@ async fn prepare(broker: &Broker) -> Client {
 }
 
 /// A stream that cannot end: more is on its way than its client, which does not read, has room for.
-async fn stuck(broker: &Broker, client: &Client) -> Subscriber {
+async fn stuck(broker: &Broker, client: &Client) -> SubscribeStream {
     for _ in 0..6 {
         publish(client, "t", vec![message("large", vec![7; 1 << 19]); 4]).await;
     }
-    let stuck = broker.client().await.subscribe(queue("large")).await.unwrap();
+    let stuck = broker.client().await.subscribe_stream(queue("large")).await.unwrap();
     // Its credit is 8 MiB: fifteen messages, of which it has room for a few.
     within("the stream to be full", async {
         while client.get_queue("large").await.unwrap().stats.unwrap().delivered < 15 {}
@@ -33,7 +34,7 @@ async fn stuck(broker: &Broker, client: &Client) -> Subscriber {
 
 /// Sends SIGTERM and waits until the broker has begun to stop.
 async fn stop(broker: &Broker, client: &Client) {
-    let mut witness = client.subscribe(queue("idle")).await.unwrap();
+    let mut witness = client.subscribe_stream(queue("idle")).await.unwrap();
     broker.sigterm();
     let ended = within("the end of a stream", witness.next_batch()).await.unwrap_err();
     assert_eq!((ended.code(), ended.reason()), (Code::Unavailable, ErrorReason::Draining));
@@ -63,7 +64,7 @@ async fn while_it_stops_new_work_is_refused_and_acks_are_taken() {
     let late = broker.client().await;
     let refused = [
         late.publish(Destination::Topic("t".into()), vec![message("q", "two")]).await.unwrap_err(),
-        late.subscribe(queue("q")).await.unwrap_err(),
+        late.subscribe_stream(queue("q")).await.unwrap_err(),
         late.pull(PullRequest { source: Some(pull_request::Source::Queue("q".into())), ..Default::default() })
             .await
             .unwrap_err(),

@@ -91,7 +91,7 @@ async fn sigterm_drains_and_exits_with_success() {
     let mut broker = Broker::start();
     let client = prepare(&broker).await;
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
-    let mut subscriber = client.subscribe(group("t", "g")).await.unwrap();
+    let mut subscriber = client.subscribe_stream(group("t", "g")).await.unwrap();
     publish(&client, "t", vec![message("", "three")]).await;
     deliveries(&mut subscriber, 1).await;
     broker.sigterm();

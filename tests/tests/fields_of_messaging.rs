@@ -77,16 +77,16 @@ async fn a_subscription_says_how_long_its_leases_are_and_who_prolongs_them() {
         consumer: "host-1".into(),
         ..queue("q")
     };
-    let consumer = client.subscribe(by(LeaseRenewal::ByConsumer)).await.unwrap();
+    let consumer = client.subscribe_stream(by(LeaseRenewal::ByConsumer)).await.unwrap();
     assert_eq!(consumer.opened().lease, seconds(2));
-    let broker = client.subscribe(by(LeaseRenewal::ByBroker)).await.unwrap();
+    let broker = client.subscribe_stream(by(LeaseRenewal::ByBroker)).await.unwrap();
     assert_eq!(broker.opened().lease, seconds(30 * 60), "the queue's max_lease");
 }
 
 #[tokio::test]
 async fn no_more_bytes_are_with_a_consumer_than_it_asked_for() {
     let (_broker, client) = prepared().await;
-    let mut subscriber = client.subscribe(SubscribeRequest { prefetch_bytes: 10, ..queue("q") }).await.unwrap();
+    let mut subscriber = client.subscribe_stream(SubscribeRequest { prefetch_bytes: 10, ..queue("q") }).await.unwrap();
     assert_eq!(subscriber.opened().prefetch_bytes, 10);
     publish(&client, "t", vec![message("", vec![1; 100]); 2]).await;
     let first = deliveries(&mut subscriber, 1).await;
@@ -99,7 +99,7 @@ async fn no_more_bytes_are_with_a_consumer_than_it_asked_for() {
 async fn a_silent_stream_has_a_heartbeat() {
     let (_broker, client) = prepared().await;
     let request = SubscribeRequest { heartbeat: seconds(1), ..queue("q") };
-    let mut subscriber = client.subscribe(request).await.unwrap();
+    let mut subscriber = client.subscribe_stream(request).await.unwrap();
     let mut empty = 0;
     // The first may say that the stream caught up; those after it say nothing.
     while empty < 2 {
@@ -121,7 +121,7 @@ async fn a_group_is_made_with_its_pattern_and_start() {
         create_if_missing: true,
         ..SubscribeRequest::default()
     };
-    let mut subscriber = client.subscribe(request).await.unwrap();
+    let mut subscriber = client.subscribe_stream(request).await.unwrap();
     assert_eq!(ferrymq_tests::payloads(&deliveries(&mut subscriber, 1).await), ["old"]);
 }
 

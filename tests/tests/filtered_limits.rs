@@ -198,7 +198,7 @@ async fn what_is_published_while_filters_change_is_counted_as_it_is_delivered() 
     create_topic(&client, "t").await;
     let limits = Some(Limits { max_messages: 1_000_000, ..Limits::default() });
     create_queue(&client, Queue { limits, ..limited(Overflow::Reject) }, &[]).await;
-    let publisher = client.publisher(Destination::Topic("t".into()));
+    let publisher = client.publish_stream(Destination::Topic("t".into()));
     let publishes = async {
         let mut confirms = Vec::new();
         for number in 0..BATCHES {

@@ -114,7 +114,7 @@ async fn a_bad_filter_is_refused_with_its_place() {
             filter: "json.".into(),
             ..SubscribeRequest::default()
         };
-        check(client.subscribe(request).await.err().unwrap(), "filter", "6");
+        check(client.subscribe_stream(request).await.err().unwrap(), "filter", "6");
     }
 }
 
@@ -181,11 +181,11 @@ async fn a_group_and_a_broadcast_take_what_their_filter_matches() {
         ..SubscribeRequest::default()
     };
     for group in ["", "g"] {
-        let mut stream = within("a stream", client.subscribe(request(group))).await.unwrap();
+        let mut stream = within("a stream", client.subscribe_stream(request(group))).await.unwrap();
         assert_eq!(payloads(&deliveries(&mut stream, 2).await), ["one", "three"], "{group}");
     }
     let of_queue = SubscribeRequest { source: Some(Source::Queue("t/g".into())), ..request("") };
-    let refused = client.subscribe(SubscribeRequest { start: None, ..of_queue }).await.err().unwrap();
+    let refused = client.subscribe_stream(SubscribeRequest { start: None, ..of_queue }).await.err().unwrap();
     assert_eq!((refused.reason(), refused.field_violations()[0].field.as_str()), (ErrorReason::FieldInvalid, "filter"));
 }
 

@@ -43,7 +43,7 @@ async fn full_broker() -> (Broker, Client) {
 async fn while_it_is_full_only_publishes_are_held_up_and_room_ends_that() {
     let (mut broker, client) = full_broker().await;
 
-    let publisher = client.publisher(to("q"));
+    let publisher = client.publish_stream(to("q"));
     let mut waiting = Vec::new();
     for _ in 0..4 {
         waiting.push(publisher.publish(large()).await.unwrap());
@@ -83,7 +83,7 @@ async fn while_it_is_full_only_publishes_are_held_up_and_room_ends_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_waits_for_room_does_not_hold_up_the_stop() {
     let (mut broker, client) = full_broker().await;
-    let publisher = client.publisher(to("q"));
+    let publisher = client.publish_stream(to("q"));
     let mut waiting = publisher.publish(large()).await.unwrap();
     let refused = client.publish(to("q"), large()).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::DiskFull);

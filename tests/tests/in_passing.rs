@@ -38,7 +38,7 @@ async fn what_several_bindings_of_a_queue_match_is_there_once_though_one_of_them
     assert!(client.delete_binding(ended.name).await.unwrap());
     publish(&client, "t", vec![message("us.de", "too late"), message("eu.de", "in time")]).await;
 
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     let all = deliveries(&mut stream, 4).await;
     assert_eq!(payloads(&all), ["eu.de", "eu.fr", "us.de", "in time"]);
     acked(&client, &all).await;
@@ -97,11 +97,11 @@ async fn what_a_queue_has_yet_to_take_of_a_deleted_topic_stays_over_a_crash_too(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_is_a_queue_that_stays_without_members_and_can_be_deleted() {
     let (_broker, client) = broker().await;
-    drop(client.subscribe(group("t", "g")).await.unwrap());
+    drop(client.subscribe_stream(group("t", "g")).await.unwrap());
     let confirm = publish(&client, "t", vec![message("", "a")]).await;
     assert_eq!(confirm.results[0].queues_matched, 1);
     assert_eq!(payloads(&pull_some(&client, "t/g").await), ["a"]);
     assert_eq!(client.delete_queue("t/g", true).await.unwrap().messages_dropped, 1);
-    let gone = client.subscribe(SubscribeRequest { create_if_missing: false, ..group("t", "g") }).await;
+    let gone = client.subscribe_stream(SubscribeRequest { create_if_missing: false, ..group("t", "g") }).await;
     assert_eq!(gone.unwrap_err().code(), Code::NotFound);
 }

@@ -96,6 +96,7 @@ impl Language {
     fn run(&self, verb: &str, arguments: &[&str]) -> Output {
         let mut command = self.script("run");
         command.arg(verb).args(arguments).env("TEST_STAGE", env!("CARGO_BIN_EXE_stage"));
+        command.env("TEST_BROKER", ferrymq_tests::binary());
         command.output().expect("the runner runs")
     }
 

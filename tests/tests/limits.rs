@@ -92,7 +92,7 @@ async fn a_stream_into_a_full_queue_waits_in_order_and_holds_nobody_else_up() {
     create_topic(&client, "t").await;
     create_queue(&client, limited(10, 0, Overflow::Reject), &[("t", "a")]).await;
     create_queue(&client, Queue { name: "free".into(), ..Queue::default() }, &[("t", "b")]).await;
-    let publisher = client.publisher(to_topic());
+    let publisher = client.publish_stream(to_topic());
     let mut confirms = Vec::new();
     for number in 0..30 {
         confirms.push(publisher.publish(vec![message("a", number.to_string())]).await.unwrap());

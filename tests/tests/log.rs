@@ -25,12 +25,12 @@ async fn prepare(broker: &Broker) -> Client {
 /// Every way that a message takes, and some on which it is refused.
 async fn use_it_all(client: &Client) {
     publish(client, "orders", vec![secret(), secret()]).await;
-    let publisher = client.publisher(Destination::Queue("billing".into()));
+    let publisher = client.publish_stream(Destination::Queue("billing".into()));
     publisher.publish(vec![secret(); 2]).await.unwrap().await.unwrap();
     publisher.finish().await.unwrap();
     let source = Some(peek_request::Source::Queue("billing".into()));
     client.peek(PeekRequest { source, ..PeekRequest::default() }).await.unwrap();
-    let mut subscriber = client.subscribe(queue("billing")).await.unwrap();
+    let mut subscriber = client.subscribe_stream(queue("billing")).await.unwrap();
     let mut all = deliveries(&mut subscriber, 4).await;
     acked(client, &all.split_off(2)).await;
     client.nack(vec![all[0].ack_id.clone()], NackMode::Reject, None, "cannot be read").await.unwrap();

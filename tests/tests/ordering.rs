@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{
     Delivery, ErrorReason, Message, NackMode, Ordering, Queue, RetryPolicy, SettleStatus, SubscribeRequest,
 };
-use ferrymq_client::{Client, Destination, Subscriber, queue};
+use ferrymq_client::{Client, Destination, queue};
 use ferrymq_tests::{
     Broker, acked, create_queue, create_topic, deliveries, message, payloads, publish, pull, pull_some, within,
 };
@@ -42,7 +43,7 @@ async fn nacked(client: &Client, delivery: &Delivery, mode: NackMode) {
     assert_eq!(statuses.expect("a nack is answered"), [SettleStatus::Ok]);
 }
 
-async fn one(subscriber: &mut Subscriber) -> Delivery {
+async fn one(subscriber: &mut SubscribeStream) -> Delivery {
     deliveries(subscriber, 1).await.remove(0)
 }
 
@@ -79,7 +80,7 @@ async fn what_is_given_back_comes_again_before_the_rest_of_its_key() {
     let client = broker.client().await;
     ordered(&client, Ordering::Key).await;
     publish(&client, "t", two_keys(2)).await;
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     let first = deliveries(&mut consumer, 2).await;
     for mode in [NackMode::Release, NackMode::Retry] {
         let held = if mode == NackMode::Release { first[0].clone() } else { one(&mut consumer).await };
@@ -98,7 +99,7 @@ async fn a_poison_message_lets_its_key_go_on_as_a_dead_letter() {
     let client = broker.client().await;
     ordered(&client, Ordering::Key).await;
     publish(&client, "t", (0..4).map(|n| keyed("a", n.to_string())).collect()).await;
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     nacked(&client, &one(&mut consumer).await, NackMode::Reject).await;
     for attempt in 1..=3 {
         let failing = one(&mut consumer).await;
@@ -120,10 +121,10 @@ async fn a_key_stays_in_order_over_the_loss_of_consumers() {
     ordered(&client, Ordering::Key).await;
     publish(&client, "t", two_keys(3)).await;
     for _ in 0..2 {
-        let mut consumer = client.subscribe(queue("q")).await.unwrap();
+        let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
         assert_eq!(payloads(&deliveries(&mut consumer, 2).await), ["a0", "b0"]);
     }
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 6 {
         let next = within("a delivery", consumer.next_batch()).await.unwrap().expect("the stream is open");
@@ -150,7 +151,7 @@ async fn keys_stay_in_order_over_kills_with_many_parked() {
     let mut done: BTreeMap<String, usize> = BTreeMap::new();
     for life in 0..4 {
         let client = broker.client().await;
-        let mut consumer = client.subscribe(queue("q")).await.unwrap();
+        let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
         for _ in 0..if life == 3 { usize::MAX } else { 150 } {
             let batch = within("a delivery", consumer.next_batch()).await.unwrap().expect("the stream is open");
             for delivery in &batch {
@@ -182,7 +183,7 @@ async fn a_stuck_key_with_thousands_behind_it_does_not_stop_others_and_goes_on_w
         let part = (from..from + 1_000).flat_map(|n| [keyed("stuck", n.to_string()), message("", "free")]);
         publish(&client, "t", part.collect()).await;
     }
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     let (mut stuck, mut free) = (None, 0);
     while free < STUCK {
         let mut batch = within("a delivery", consumer.next_batch()).await.unwrap().expect("the stream is open");
@@ -210,8 +211,8 @@ async fn a_strict_queue_has_one_active_consumer_and_the_next_takes_over() {
     let broker = Broker::ephemeral();
     let client = broker.client().await;
     ordered(&client, Ordering::Strict).await;
-    let mut active = client.subscribe(with_prefetch(2)).await.unwrap();
-    let mut standby = client.subscribe(with_prefetch(2)).await.unwrap();
+    let mut active = client.subscribe_stream(with_prefetch(2)).await.unwrap();
+    let mut standby = client.subscribe_stream(with_prefetch(2)).await.unwrap();
     publish(&client, "t", (0..5).map(|n| message("", n.to_string())).collect()).await;
     let held = deliveries(&mut active, 2).await;
     assert_eq!(payloads(&held), ["0", "1"]);
@@ -232,7 +233,7 @@ async fn a_nack_in_a_strict_queue_takes_back_what_is_outstanding_behind_it() {
     let client = broker.client().await;
     ordered(&client, Ordering::Strict).await;
     publish(&client, "t", (0..6).map(|n| message("", n.to_string())).collect()).await;
-    let mut consumer = client.subscribe(with_prefetch(4)).await.unwrap();
+    let mut consumer = client.subscribe_stream(with_prefetch(4)).await.unwrap();
     let held = deliveries(&mut consumer, 4).await;
     nacked(&client, &held[1], NackMode::Retry).await;
     let late = client.nack(vec![held[2].ack_id.clone()], NackMode::Retry, None, "").await.unwrap();
@@ -288,7 +289,7 @@ async fn a_key_is_one_over_all_that_feeds_the_queue() {
         let to = if n % 2 == 0 { Destination::Topic("t".into()) } else { Destination::Queue("q".into()) };
         client.publish(to, vec![keyed("a", n.to_string())]).await.unwrap();
     }
-    let mut consumer = client.subscribe(queue("q")).await.unwrap();
+    let mut consumer = client.subscribe_stream(queue("q")).await.unwrap();
     for n in 0..6 {
         let next = one(&mut consumer).await;
         assert_eq!(text(&next), n.to_string());

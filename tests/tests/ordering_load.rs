@@ -26,7 +26,7 @@ async fn prepared(client: &Client, name: &str, ordering: Ordering) {
 /// Acks `count` messages; those of the key `stuck` stay as they are.
 async fn drain(client: &Client, name: &str, count: usize) -> Duration {
     let request = SubscribeRequest { prefetch: 4_000, ..queue(name) };
-    let mut consumer = client.subscribe(request).await.expect("a stream opens");
+    let mut consumer = client.subscribe_stream(request).await.expect("a stream opens");
     let (began, mut done) = (Instant::now(), 0);
     while done < count {
         let mut batch = within("a delivery", consumer.next_batch()).await.expect("the stream is whole").expect("open");
@@ -91,7 +91,8 @@ async fn two_million_behind_a_hundred_stuck_keys() {
     let client = broker.client().await;
     prepared(&client, "q", Ordering::Key).await;
     fill(&client, "q", 2_000_000, |n| format!("key-{}", n % 100)).await;
-    let mut consumer = client.subscribe(SubscribeRequest { prefetch: 4_000, ..queue("q") }).await.expect("a stream");
+    let mut consumer =
+        client.subscribe_stream(SubscribeRequest { prefetch: 4_000, ..queue("q") }).await.expect("a stream");
     let mut held = Vec::new();
     while held.len() < 100 {
         held.extend(within("a delivery", consumer.next_batch()).await.expect("the stream is whole").expect("open"));

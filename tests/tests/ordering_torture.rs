@@ -55,7 +55,7 @@ fn receive(ledger: &Shared, batch: &[Delivery]) {
 
 /// Acks most, gives some back, and goes away now and then; until the broker is gone.
 async fn consumer(client: Client, ledger: Shared, mut random: StdRng) {
-    while let Ok(mut subscriber) = client.subscribe(queue("q")).await {
+    while let Ok(mut subscriber) = client.subscribe_stream(queue("q")).await {
         for _ in 0..random.random_range(5..60) {
             let Ok(Some(batch)) = subscriber.next_batch().await else { return };
             receive(&ledger, &batch);
@@ -108,7 +108,7 @@ async fn keys_stay_in_order_over_kills_at_any_moment() {
     }
     let acked = with(&ledger, |ledger| ledger.acked);
     let client = broker.client().await;
-    let mut subscriber = client.subscribe(queue("q")).await.expect("a stream opens");
+    let mut subscriber = client.subscribe_stream(queue("q")).await.expect("a stream opens");
     while !with(&ledger, |ledger| ledger.is_done()) {
         let batch =
             within("a delivery", subscriber.next_batch()).await.expect("the stream is whole").expect("it is open");

@@ -39,7 +39,7 @@ async fn a_stream_and_a_waiting_pull_go_on_when_the_queue_is_resumed() {
     let broker = Broker::ephemeral();
     let client = broker.client().await;
     bound(&client).await;
-    let mut stream = client.subscribe(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
+    let mut stream = client.subscribe_stream(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
     client.pause("q").await.unwrap();
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
     let waiting = tokio::spawn({

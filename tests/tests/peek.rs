@@ -124,7 +124,7 @@ async fn what_a_stream_holds_is_shown_with_its_consumer() {
     let broker = Broker::ephemeral();
     let client = bound(&broker).await;
     publish(&client, "t", numbers(0..2)).await;
-    let mut stream = client.subscribe(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
+    let mut stream = client.subscribe_stream(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
     assert_eq!(deliveries(&mut stream, 1).await.len(), 1);
     let all = page(&client, &of_queue("q")).await.messages;
     assert_eq!((all[0].state(), &all[0].consumer_id), (MessageState::Unsettled, &stream.opened().consumer_id));

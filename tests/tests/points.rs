@@ -59,7 +59,7 @@ fn broadcast(start: Option<LogPoint>, stop: Option<LogPoint>) -> SubscribeReques
 
 /// All that a broadcast delivers until it ends with OK.
 async fn replay(client: &Client, request: SubscribeRequest) -> Result<Vec<Delivery>, Error> {
-    let mut stream = client.subscribe(request).await?;
+    let mut stream = client.subscribe_stream(request).await?;
     let mut all = Vec::new();
     while let Some(batch) = within("the end of a replay", stream.next_batch()).await? {
         all.extend(batch);
@@ -99,10 +99,10 @@ async fn a_replay_can_end_at_a_message_or_a_time_that_is_yet_to_come() {
     let (_broker, client, positions) = ten().await;
     let last = positions[9];
     let next = Position { offset: last.offset + 1, ..last };
-    let mut stream = client.subscribe(broadcast(at(last), at(next))).await.unwrap();
+    let mut stream = client.subscribe_stream(broadcast(at(last), at(next))).await.unwrap();
     let soon = SystemTime::now() + std::time::Duration::from_millis(300);
     let soon = Some(LogPoint { at: Some(At::Time(soon.into())) });
-    let mut until = client.subscribe(broadcast(edge(LogEdge::Latest), soon)).await.unwrap();
+    let mut until = client.subscribe_stream(broadcast(edge(LogEdge::Latest), soon)).await.unwrap();
     publish(&client, "t", vec![message("", "10"), message("", "11")]).await;
     let mut both = within("what is there", stream.next_batch()).await.unwrap().unwrap();
     while let Some(more) = within("the end", stream.next_batch()).await.unwrap() {
@@ -142,7 +142,7 @@ async fn a_position_that_names_nothing_here_is_refused_and_says_why() {
             ErrorReason::FieldInvalid,
         ),
     ] {
-        let error = client.subscribe(request.clone()).await.expect_err("it is refused");
+        let error = client.subscribe_stream(request.clone()).await.expect_err("it is refused");
         assert_eq!((error.code(), error.reason()), (code, reason), "{request:?}: {error}");
         if reason == ErrorReason::PositionTrimmed {
             assert_eq!(error.metadata().get("first").map(String::as_str), Some("10"), "the first that is kept");
@@ -157,12 +157,12 @@ async fn a_group_that_is_made_now_begins_where_it_is_asked_to_and_one_that_exist
     let all = replay(&client, broadcast(edge(LogEdge::Earliest), edge(LogEdge::Latest))).await.unwrap();
     for (group, start, expected) in [("position", at(positions[7]), 7..10), ("time", time_of(&all[8]), 8..10)] {
         let wish = |start| SubscribeRequest { group: group.into(), create_if_missing: true, ..broadcast(start, None) };
-        let mut first = client.subscribe(wish(start)).await.unwrap();
+        let mut first = client.subscribe_stream(wish(start)).await.unwrap();
         assert!(first.opened().created);
         let found = deliveries(&mut first, expected.len()).await;
         assert_eq!(payloads(&found), numbers(expected));
         acked(&client, &found).await;
-        let second = client.subscribe(wish(edge(LogEdge::Earliest))).await.unwrap();
+        let second = client.subscribe_stream(wish(edge(LogEdge::Earliest))).await.unwrap();
         assert!(!second.opened().created);
         drop((first, second));
         let queue = format!("t/{group}");

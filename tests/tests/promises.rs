@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{PeekRequest, PurgeRequest, Queue, SubscribeRequest, peek_request, purge_request};
-use ferrymq_client::{Destination, Subscriber, group, queue};
+use ferrymq_client::{Destination, group, queue};
 use ferrymq_tests::{
     Broker, acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, publish, pull_some,
     within,
@@ -50,7 +51,7 @@ async fn a_clean_stop_leaves_no_doubt_about_what_was_never_delivered() {
 }
 
 /// Waits until a stream says that it caught up; how many deliveries came until then.
-async fn caught_up(subscriber: &mut Subscriber) -> usize {
+async fn caught_up(subscriber: &mut SubscribeStream) -> usize {
     let mut count = 0;
     loop {
         let response = within("the mark", subscriber.next()).await.unwrap().unwrap();
@@ -68,7 +69,7 @@ async fn a_stream_catches_up_with_what_was_there_though_more_waits_behind() {
     create_topic(&client, "t").await;
     create_queue(&client, named("q"), &[("t", "#")]).await;
     publish(&client, "t", vec![message("", "one"), message("", "two")]).await;
-    let mut stream = client.subscribe(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
+    let mut stream = client.subscribe_stream(SubscribeRequest { prefetch: 1, ..queue("q") }).await.unwrap();
     let one = deliveries(&mut stream, 1).await;
     publish(&client, "t", vec![message("", "three"); 5]).await;
     acked(&client, &one).await;
@@ -140,7 +141,7 @@ async fn who_comes_second_to_a_group_joins_it_whatever_it_asked_for() {
     create_topic(&client, "t").await;
     for round in 0..30 {
         let ask = |pattern: &str| SubscribeRequest { pattern: pattern.into(), ..group("t", format!("g{round}")) };
-        let (one, two) = tokio::join!(client.subscribe(ask("a")), client.subscribe(ask("b")));
+        let (one, two) = tokio::join!(client.subscribe_stream(ask("a")), client.subscribe_stream(ask("b")));
         let made = [one.unwrap(), two.unwrap()].iter().filter(|stream| stream.opened().created).count();
         assert_eq!(made, 1);
     }

@@ -23,7 +23,7 @@ async fn a_queue_delivers_a_burst_and_then_no_faster_than_its_rate() {
     let broker = Broker::ephemeral();
     let client = broker.client().await;
     publish_ten(&client, limited(0.001, 4)).await;
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     deliveries(&mut stream, 4).await;
     assert!(pull(&client, "q").await.is_empty());
     let stats = client.get_queue("q").await.unwrap().stats.unwrap();
@@ -35,7 +35,7 @@ async fn what_the_rate_holds_back_comes_by_itself() {
     let broker = Broker::ephemeral();
     let client = broker.client().await;
     publish_ten(&client, limited(200.0, 1)).await;
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     deliveries(&mut stream, 10).await;
 }
 

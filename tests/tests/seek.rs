@@ -73,7 +73,7 @@ async fn what_consumers_hold_is_theirs_no_more_also_after_a_restart() {
     let mut broker = Broker::start();
     let client = broker.client().await;
     ten(&client).await;
-    let mut stream = client.subscribe(queue("q")).await.unwrap();
+    let mut stream = client.subscribe_stream(queue("q")).await.unwrap();
     let held = deliveries(&mut stream, 10).await;
     let ids = |of: &[Delivery]| of.iter().map(|delivery| delivery.ack_id.clone()).collect::<Vec<_>>();
     seek(&client, edge(LogEdge::Earliest)).await.unwrap();

@@ -1,8 +1,9 @@
 //! Hundreds of broadcasts that are not read cost the broker little memory, and hold nobody up.
 
 use bytes::Bytes;
+use ferrymq_client::Client;
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{LogEdge, LogPoint, SubscribeRequest, log_point::At, subscribe_request::Source};
-use ferrymq_client::{Client, Subscriber};
 use ferrymq_tests::{Broker, create_topic, message, publish, within};
 
 /// Each on a connection of its own: those of one connection share its flow control window.
@@ -42,7 +43,7 @@ async fn fill(client: &Client) {
     }
 }
 
-async fn replay(client: &Client, stop: LogEdge) -> Subscriber {
+async fn replay(client: &Client, stop: LogEdge) -> SubscribeStream {
     let edge = |edge: LogEdge| Some(LogPoint { at: Some(At::Edge(edge.into())) });
     let request = SubscribeRequest {
         source: Some(Source::Topic("t".into())),
@@ -50,10 +51,10 @@ async fn replay(client: &Client, stop: LogEdge) -> Subscriber {
         stop: edge(stop),
         ..SubscribeRequest::default()
     };
-    within("an open stream", client.subscribe(request)).await.expect("a broadcast can be opened")
+    within("an open stream", client.subscribe_stream(request)).await.expect("a broadcast can be opened")
 }
 
-async fn count(stream: &mut Subscriber) -> usize {
+async fn count(stream: &mut SubscribeStream) -> usize {
     let mut all = 0;
     while let Some(batch) = within("a delivery", stream.next_batch()).await.expect("the stream is whole") {
         all += batch.len();

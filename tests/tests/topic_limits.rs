@@ -87,7 +87,7 @@ async fn a_stream_into_a_full_topic_waits_in_order_and_bytes_are_a_limit_too() {
     topic(&client, 0, 10_000, Overflow::Reject, nothing()).await;
     queue(&client).await;
     let large = |number: u32| vec![message("k", format!("{number:04000}"))];
-    let publisher = client.publisher(to_topic());
+    let publisher = client.publish_stream(to_topic());
     let mut confirms = Vec::new();
     for number in 0..10 {
         confirms.push(publisher.publish(large(number)).await.unwrap());

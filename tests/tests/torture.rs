@@ -66,7 +66,7 @@ async fn publisher(client: Client, ledger: Shared, name: String) {
 }
 
 async fn consumer(client: Client, ledger: Shared) {
-    let Ok(mut subscriber) = client.subscribe(queue("q")).await else { return };
+    let Ok(mut subscriber) = client.subscribe_stream(queue("q")).await else { return };
     while let Ok(Some(batch)) = subscriber.next_batch().await {
         let mut payloads = Vec::new();
         for delivery in &batch {

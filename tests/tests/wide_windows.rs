@@ -21,7 +21,7 @@ async fn a_consumer_gets_as_much_as_it_may_hold_without_settling_any() {
     let client = broker.client().await;
     filled(&client, "q", 30_000).await;
     let request = SubscribeRequest { prefetch: 25_000, ..queue("q") };
-    let mut subscriber = client.subscribe(request).await.expect("a stream opens");
+    let mut subscriber = client.subscribe_stream(request).await.expect("a stream opens");
     let held = deliveries(&mut subscriber, 25_000).await;
     let order = held.iter().map(|delivery| delivery.message.as_ref().map_or(&[][..], |message| &message.payload[..]));
     assert!(order.eq((0..25_000).map(|number| number.to_string()).collect::<Vec<_>>().iter().map(String::as_bytes)));
@@ -35,7 +35,7 @@ async fn what_some_consumers_hold_keeps_nothing_from_the_others() {
     let mut open = Vec::new();
     for _ in 0..10 {
         let request = SubscribeRequest { prefetch: 1_000, ..queue("q") };
-        let mut subscriber = client.subscribe(request).await.expect("a stream opens");
+        let mut subscriber = client.subscribe_stream(request).await.expect("a stream opens");
         deliveries(&mut subscriber, 1_000).await;
         open.push(subscriber);
     }

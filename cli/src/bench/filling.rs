@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use ferrymq_client::streams::{BatchConfirm, PublishStream, SubscribeStream};
 use ferrymq_client::v1::{Delivery, Message};
-use ferrymq_client::{Client, Confirm, Destination, Publisher, Subscriber};
+use ferrymq_client::{Client, Destination};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -31,8 +32,8 @@ impl Messages {
 
 /// Publishes them; returns when all are confirmed.
 pub async fn fill(client: &Client, to: Destination, messages: Messages) -> Result<(), Failure> {
-    let publisher = client.publisher(to);
-    let (confirms, mut waiting) = mpsc::channel::<Confirm>(CONFIRMS_MAX);
+    let publisher = client.publish_stream(to);
+    let (confirms, mut waiting) = mpsc::channel::<BatchConfirm>(CONFIRMS_MAX);
     let checking = async move {
         while let Some(confirm) = waiting.recv().await {
             confirm.await?;
@@ -44,7 +45,11 @@ pub async fn fill(client: &Client, to: Destination, messages: Messages) -> Resul
     Ok(publisher.finish().await?)
 }
 
-async fn send(publisher: &Publisher, messages: &Messages, confirms: mpsc::Sender<Confirm>) -> Result<(), Failure> {
+async fn send(
+    publisher: &PublishStream,
+    messages: &Messages,
+    confirms: mpsc::Sender<BatchConfirm>,
+) -> Result<(), Failure> {
     let payload = Bytes::from(vec![b'x'; messages.payload_bytes]);
     let one = |n| Message { payload: payload.clone(), ordering_key: (messages.key)(n), ..Message::default() };
     for from in (0..messages.count).step_by(BATCH_MESSAGES) {
@@ -58,15 +63,20 @@ async fn send(publisher: &Publisher, messages: &Messages, confirms: mpsc::Sender
 }
 
 /// Opens a stream of a queue that holds so many messages at once, and so many bytes; 0: as many bytes as by default.
-pub async fn open(client: &Client, queue: &str, prefetch: i32, prefetch_bytes: i64) -> Result<Subscriber, Failure> {
+pub async fn open(
+    client: &Client,
+    queue: &str,
+    prefetch: i32,
+    prefetch_bytes: i64,
+) -> Result<SubscribeStream, Failure> {
     let mut request = ferrymq_client::queue(queue);
     request.prefetch = prefetch;
     request.prefetch_bytes = prefetch_bytes;
-    Ok(client.subscribe(request).await?)
+    Ok(client.subscribe_stream(request).await?)
 }
 
 /// The next deliveries; that there are none is a failure.
-pub async fn take(subscriber: &mut Subscriber) -> Result<Vec<Delivery>, Failure> {
+pub async fn take(subscriber: &mut SubscribeStream) -> Result<Vec<Delivery>, Failure> {
     let batch = subscriber.next_batch().await?;
     batch.ok_or_else(|| Failure::other("the broker ended the subscription"))
 }
@@ -74,7 +84,7 @@ pub async fn take(subscriber: &mut Subscriber) -> Result<Vec<Delivery>, Failure>
 /// Takes and acks `count` of the messages that are `wanted`; the others it keeps. Latency is the wait for each batch.
 pub async fn drain(
     client: &Client,
-    subscriber: &mut Subscriber,
+    subscriber: &mut SubscribeStream,
     count: u64,
     wanted: impl Fn(&Delivery) -> bool,
 ) -> Result<Outcome, Failure> {

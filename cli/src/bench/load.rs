@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use ferrymq_client::streams::{BatchConfirm, PublishStreamOptions, SubscribeStream};
 use ferrymq_client::v1::{Message, PublishResponse, SettleStatus};
-use ferrymq_client::{Client, Confirm, Destination, PublisherOptions, Subscriber};
+use ferrymq_client::{Client, Destination};
 use hdrhistogram::Histogram;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -80,8 +81,9 @@ pub async fn stream(target: &Target) -> Result<Outcome, Failure> {
 
 /// Publishes for the target's duration, as fast as confirms allow or at `rate` messages each second.
 async fn publish(target: &Target, start: Instant, rate: Option<f64>) -> Result<Outcome, Failure> {
-    let options = PublisherOptions { unconfirmed_batches_max: UNCONFIRMED_BATCHES_MAX, ..PublisherOptions::default() };
-    let publisher = target.client.publisher_with(Destination::Topic(target.topic.clone()), options);
+    let options =
+        PublishStreamOptions { unconfirmed_batches_max: UNCONFIRMED_BATCHES_MAX, ..PublishStreamOptions::default() };
+    let publisher = target.client.publish_stream_with(Destination::Topic(target.topic.clone()), options);
     let (confirms, receiver) = mpsc::channel(UNCONFIRMED_BATCHES_MAX);
     let counting = tokio::spawn(count(receiver, target.queues));
     let mut ticks = rate.map(|_| pace());
@@ -122,7 +124,7 @@ fn pace() -> mpsc::Receiver<()> {
     receiver
 }
 
-async fn count(mut confirms: mpsc::Receiver<(Confirm, Instant, usize)>, queues: i32) -> Result<Outcome, Failure> {
+async fn count(mut confirms: mpsc::Receiver<(BatchConfirm, Instant, usize)>, queues: i32) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::new();
     while let Some((confirm, sent, messages)) = confirms.recv().await {
         check(&confirm.await?, messages, queues)?;
@@ -145,7 +147,7 @@ async fn round(target: &Target, rate: Option<f64>) -> Result<Outcome, Failure> {
     for number in 0..target.queues {
         let mut request = ferrymq_client::queue(format!("{}.{number}", target.topic));
         request.prefetch = 10_000;
-        let subscriber = target.client.subscribe(request).await?;
+        let subscriber = target.client.subscribe_stream(request).await?;
         consumers.spawn(consume(target.client.clone(), subscriber, start, is_published.clone()));
     }
     let messages = publish(target, start, rate).await?.messages;
@@ -160,7 +162,7 @@ async fn round(target: &Target, rate: Option<f64>) -> Result<Outcome, Failure> {
 /// Takes and acks until it has had as many as were published.
 async fn consume(
     client: Client,
-    mut subscriber: Subscriber,
+    mut subscriber: SubscribeStream,
     start: Instant,
     mut published: watch::Receiver<Option<u64>>,
 ) -> Result<Outcome, Failure> {
@@ -205,7 +207,7 @@ pub fn settled(done: Option<Acked>) -> Result<(), Failure> {
 
 /// Takes deliveries without end and settles none: only for the server that does nothing.
 pub async fn deliver(target: &Target) -> Result<Outcome, Failure> {
-    let mut subscriber = target.client.subscribe(ferrymq_client::queue(&target.topic)).await?;
+    let mut subscriber = target.client.subscribe_stream(ferrymq_client::queue(&target.topic)).await?;
     let start = Instant::now();
     let mut outcome = Outcome::new();
     while start.elapsed() < target.duration {

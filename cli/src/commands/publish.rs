@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead, Read as _};
 
+use ferrymq_client::Destination;
+use ferrymq_client::streams::{BatchConfirm, PublishStreamOptions};
 use ferrymq_client::v1::{Message, PublishRequest, PublishResponse};
-use ferrymq_client::{Confirm, Destination, PublisherOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
@@ -85,9 +86,9 @@ async fn publish_one(
 }
 
 async fn publish_lines(args: &PublishArgs, to: Destination, context: &Context) -> Result<Tally, Failure> {
-    let mut options = PublisherOptions::default();
+    let mut options = PublishStreamOptions::default();
     options.template.require_route = args.require_route;
-    let publisher = context.client.publisher_with(to, options);
+    let publisher = context.client.publish_stream_with(to, options);
     let (confirms, receiver) = mpsc::channel(UNREAD_CONFIRMS_MAX);
     let mut tally = tokio::spawn(count(receiver));
 
@@ -116,7 +117,7 @@ fn counted(ended: Result<Result<Tally, Failure>, tokio::task::JoinError>) -> Res
 }
 
 /// Sums up confirms in order; ends with the first that failed.
-async fn count(mut confirms: mpsc::Receiver<Confirm>) -> Result<Tally, Failure> {
+async fn count(mut confirms: mpsc::Receiver<BatchConfirm>) -> Result<Tally, Failure> {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} messages confirmed, {per_sec}") {
         bar.set_style(style);

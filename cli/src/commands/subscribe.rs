@@ -5,9 +5,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::pin::pin;
 use std::time::Duration;
 
+use ferrymq_client::streams::SubscribeStream;
+use ferrymq_client::v1;
 use ferrymq_client::v1::subscribe_request::Source;
 use ferrymq_client::v1::{Delivery, SettleStatus, SubscribeRequest};
-use ferrymq_client::{Subscriber, v1};
 
 use super::Context;
 use crate::args::SubscribeArgs;
@@ -19,7 +20,7 @@ const PREFETCH_MAX: u64 = 256;
 
 /// Prints deliveries until told to stop, acking what was printed.
 pub async fn run(args: SubscribeArgs, context: &Context) -> Result<(), Failure> {
-    let mut subscriber = context.client.subscribe(request(&args)).await?;
+    let mut subscriber = context.client.subscribe_stream(request(&args)).await?;
     announce(&subscriber, &args);
     let mut seen = Seen::default();
     let mut interrupted = pin!(tokio::signal::ctrl_c());
@@ -105,7 +106,7 @@ fn request(args: &SubscribeArgs) -> SubscribeRequest {
     }
 }
 
-fn announce(subscriber: &Subscriber, args: &SubscribeArgs) {
+fn announce(subscriber: &SubscribeStream, args: &SubscribeArgs) {
     let v1::Opened { queue, created, .. } = subscriber.opened();
     if queue.is_empty() {
         output::note("subscribed to all that is published; there is nothing to ack");

@@ -36,7 +36,7 @@ async fn dead_letters(client: &Client, names: &Names) -> Result<(), Failure> {
     let dead = format!("{payments}.dlq");
     let letters = look(client, &dead).await?;
     promise("the dead letters say why, and where they come from", letters == expected(&payments))?;
-    let mut stream = client.subscribe(queue(&dead)).await?;
+    let mut stream = client.subscribe_stream(queue(&dead)).await?;
     let mut fixed = 0;
     while fixed < letters.len() {
         for letter in next(&mut stream).await? {
@@ -52,7 +52,7 @@ async fn dead_letters(client: &Client, names: &Names) -> Result<(), Failure> {
 
 /// Deals with so many deliveries; what was paid.
 async fn pay(client: &Client, payments: &str, deliveries: i32) -> Result<BTreeSet<String>, Failure> {
-    let mut stream = client.subscribe(queue(payments)).await?;
+    let mut stream = client.subscribe_stream(queue(payments)).await?;
     let mut paid = BTreeSet::new();
     let mut left = deliveries;
     while left > 0 {

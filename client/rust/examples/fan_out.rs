@@ -32,14 +32,14 @@ async fn fan_out(client: &Client, names: &Names) -> Result<(), Failure> {
     promise("each order goes to three queues", confirm.results.iter().all(|result| result.queues_matched == 3))?;
 
     for service in ["stock", "mail"] {
-        let mut stream = client.subscribe(queue(names.of(service))).await?;
+        let mut stream = client.subscribe_stream(queue(names.of(service))).await?;
         let taken = take(client, &mut stream, MISSED).await?;
         promise(&format!("{service} took all of them, in order"), in_order(&taken))?;
     }
 
     let billing = names.of("billing");
     let prefetch = i32::try_from(PREFETCH)?;
-    let mut stream = client.subscribe(SubscribeRequest { prefetch, ..queue(&billing) }).await?;
+    let mut stream = client.subscribe_stream(SubscribeRequest { prefetch, ..queue(&billing) }).await?;
     println!("billing is back, and orders go on coming");
     let mut taken = Vec::new();
     while taken.len() < PREFETCH {

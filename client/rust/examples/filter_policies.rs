@@ -82,7 +82,7 @@ async fn filter_policies(client: &Client, names: &Names) -> Result<(), Failure> 
     }
 
     for (name, ids) in expected {
-        let mut stream = client.subscribe(queue(names.of(name))).await?;
+        let mut stream = client.subscribe_stream(queue(names.of(name))).await?;
         let taken = take(client, &mut stream, ids.len()).await?;
         let got: Vec<&str> = taken.iter().map(|delivery| delivery.content().message_id.as_str()).collect();
         println!("{name} got {}", got.join(", "));

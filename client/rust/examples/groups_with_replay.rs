@@ -4,8 +4,9 @@
 
 mod shared;
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{Delivery, SeekRequest, SubscribeRequest};
-use ferrymq_client::{Client, DeliveryExt as _, Subscriber, broadcast, group, message, point};
+use ferrymq_client::{Client, DeliveryExt as _, broadcast, group, message, point};
 
 use crate::shared::{Failure, Names, done, promise, take, to_topic, topic};
 
@@ -20,7 +21,7 @@ async fn main() -> Result<(), Failure> {
 async fn groups_with_replay(client: &Client, names: &Names) -> Result<(), Failure> {
     let clicks = topic(client, names.of("clicks")).await?;
     let member = || SubscribeRequest { prefetch: 10, ..group(&clicks, "dashboard") };
-    let mut members = [client.subscribe(member()).await?, client.subscribe(member()).await?];
+    let mut members = [client.subscribe_stream(member()).await?, client.subscribe_stream(member()).await?];
     let batch = (1..=CLICKS).map(|number| message(number.to_string())).collect();
     let positions = client.publish(to_topic(&clicks), batch).await?.results;
     println!("{CLICKS} clicks are published; the group `dashboard` has two members");
@@ -31,7 +32,7 @@ async fn groups_with_replay(client: &Client, names: &Names) -> Result<(), Failur
     promise("each click went to one of them", numbers(&[one, two].concat()) == (1..=CLICKS).collect::<Vec<_>>())?;
 
     let late = SubscribeRequest { start: Some(point::earliest()), ..group(&clicks, "fraud") };
-    let all = take(client, &mut client.subscribe(late).await?, CLICKS).await?;
+    let all = take(client, &mut client.subscribe_stream(late).await?, CLICKS).await?;
     println!("the group `fraud` is made now, and begins with the oldest that is kept");
     promise("it gets all clicks, for the first time", is_from(&all, 1) && all.iter().all(|d| d.attempt == 1))?;
 
@@ -47,7 +48,7 @@ async fn groups_with_replay(client: &Client, names: &Names) -> Result<(), Failur
 
     let bounded =
         SubscribeRequest { start: Some(point::earliest()), stop: Some(point::latest()), ..broadcast(&clicks) };
-    let mut replay = client.subscribe(bounded).await?;
+    let mut replay = client.subscribe_stream(bounded).await?;
     let mut read = Vec::new();
     while let Some(batch) = replay.next_batch().await? {
         read.extend(batch);
@@ -57,7 +58,11 @@ async fn groups_with_replay(client: &Client, names: &Names) -> Result<(), Failur
 }
 
 /// Lets two members take and ack `count` clicks between them; what each got.
-async fn share(client: &Client, members: &mut [Subscriber; 2], count: usize) -> Result<[Vec<Delivery>; 2], Failure> {
+async fn share(
+    client: &Client,
+    members: &mut [SubscribeStream; 2],
+    count: usize,
+) -> Result<[Vec<Delivery>; 2], Failure> {
     let [one, two] = members;
     let mut taken = [Vec::new(), Vec::new()];
     while taken[0].len() + taken[1].len() < count {

@@ -7,8 +7,9 @@ mod shared;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{Delivery, Message, NackMode, Ordering, Queue, RetryPolicy};
-use ferrymq_client::{Client, DeliveryExt as _, Subscriber, ack_ids, binding, message, queue};
+use ferrymq_client::{Client, DeliveryExt as _, ack_ids, binding, message, queue};
 
 use crate::shared::{Failure, Names, done, named, next, promise, take, to_topic, topic};
 
@@ -29,7 +30,7 @@ async fn ordering_keys(client: &Client, names: &Names) -> Result<(), Failure> {
     client.publish(to_topic(&bookings), batch()).await?;
     println!("{} accounts, {BOOKINGS} bookings of each; `{POISON}` always fails", ACCOUNTS.len());
 
-    let mut stream = client.subscribe(queue(&ledger)).await?;
+    let mut stream = client.subscribe_stream(queue(&ledger)).await?;
     let mut books = Books::default();
     let poison = book_around(client, &mut stream, &mut books).await?;
     println!("while `{POISON}` is in hand: {:?}", books.0);
@@ -46,7 +47,7 @@ async fn ordering_keys(client: &Client, names: &Names) -> Result<(), Failure> {
         books.enter(client, &next(&mut stream).await?).await?;
     }
     promise("then its account goes on, in order", true)?;
-    let mut given_up = client.subscribe(queue(format!("{ledger}.dlq"))).await?;
+    let mut given_up = client.subscribe_stream(queue(format!("{ledger}.dlq"))).await?;
     let dead = take(client, &mut given_up, 1).await?;
     promise("it is among the dead letters, and nothing else is missing", dead[0].text() == POISON)
 }
@@ -66,7 +67,7 @@ fn batch() -> Vec<Message> {
 }
 
 /// Books all that comes until only the account of the poison is left; the poison, still in hand.
-async fn book_around(client: &Client, stream: &mut Subscriber, books: &mut Books) -> Result<Delivery, Failure> {
+async fn book_around(client: &Client, stream: &mut SubscribeStream, books: &mut Books) -> Result<Delivery, Failure> {
     let mut poison = None;
     let expected = (ACCOUNTS.len() - 1) * BOOKINGS + 4;
     while poison.is_none() || books.total() < expected {
@@ -80,7 +81,7 @@ async fn book_around(client: &Client, stream: &mut Subscriber, books: &mut Books
 /// Fails with the poison whenever it comes, until something else of its account does; how often it came.
 async fn fail_until_given_up(
     client: &Client,
-    stream: &mut Subscriber,
+    stream: &mut SubscribeStream,
     poison: Delivery,
     books: &mut Books,
 ) -> Result<i32, Failure> {

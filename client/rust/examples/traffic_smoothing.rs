@@ -27,7 +27,7 @@ async fn smooth(client: &Client, names: &Names, orders: usize) -> Result<(), Fai
     let name = names.of("orders");
     let began = Instant::now();
     client.create_queue(limited(&name)?, vec![]).await?;
-    let mut service = client.subscribe(queue(&name)).await?;
+    let mut service = client.subscribe_stream(queue(&name)).await?;
     let door = tokio::spawn(take_in(client.clone(), name.clone(), orders));
 
     let mut served = 0;
@@ -59,7 +59,7 @@ fn limited(name: &str) -> Result<Queue, Failure> {
 /// Sends the orders as fast as they are confirmed; how long that took.
 async fn take_in(client: Client, queue: String, orders: usize) -> Result<Duration, Failure> {
     let began = Instant::now();
-    let publisher = client.publisher(to_queue(&queue));
+    let publisher = client.publish_stream(to_queue(&queue));
     let mut confirms = Vec::new();
     for first in (0..orders).step_by(BATCH) {
         let batch = (first..orders.min(first + BATCH)).map(|number| message(number.to_string())).collect();

@@ -7,8 +7,9 @@ mod shared;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{Delivery, Queue, RetryPolicy, SubscribeRequest};
-use ferrymq_client::{Client, DeliveryExt as _, Subscriber, message, queue};
+use ferrymq_client::{Client, DeliveryExt as _, message, queue};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -30,11 +31,11 @@ async fn work_queue(client: &Client, names: &Names) -> Result<(), Failure> {
     let (reports, mut finished) = mpsc::channel(JOBS);
     let mut workers = JoinSet::new();
     for name in ["anna", "ben"] {
-        let stream = client.subscribe(one_at_a_time(&jobs)).await?;
+        let stream = client.subscribe_stream(one_at_a_time(&jobs)).await?;
         workers.spawn(work(name, client.clone(), stream, reports.clone()));
     }
     drop(reports);
-    let mut carl = client.subscribe(one_at_a_time(&jobs)).await?;
+    let mut carl = client.subscribe_stream(one_at_a_time(&jobs)).await?;
 
     let batch = (1..=JOBS).map(|number| message(format!("resize image {number}"))).collect();
     client.publish(to_queue(&jobs), batch).await?;
@@ -70,7 +71,7 @@ fn one_at_a_time(jobs: &str) -> SubscribeRequest {
 async fn work(
     name: &'static str,
     client: Client,
-    mut stream: Subscriber,
+    mut stream: SubscribeStream,
     reports: mpsc::Sender<(&'static str, Delivery)>,
 ) -> Result<(), Failure> {
     loop {

@@ -18,6 +18,7 @@ pub type Admin = AdminServiceClient<Channel>;
 /// The generated stub of `OperationsService`.
 pub type Operations = OperationsServiceClient<Channel>;
 
+const DEFAULT_URL: &str = "http://127.0.0.1:7171";
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// The largest `max_response_bytes` that the protocol allows.
@@ -35,6 +36,11 @@ impl Client {
     /// Connects to `url`, e.g. `http://127.0.0.1:7171`, over one connection.
     pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
         Self::builder(url).connect().await
+    }
+
+    /// Connects to what `FERRYMQ_URL` names, else to `http://127.0.0.1:7171`.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::connect(std::env::var("FERRYMQ_URL").unwrap_or_else(|_| DEFAULT_URL.to_owned())).await
     }
 
     /// Settings before connecting.

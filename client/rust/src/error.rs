@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ferrymq_proto::v1::{ErrorReason, Failure};
-use tonic::{Code, Status};
+use tonic::{Code, Status, TimeoutExpired};
 use tonic_types::StatusExt as _;
 
 /// A call that failed: the gRPC code and what the broker said about it.
@@ -69,6 +69,11 @@ impl Error {
         matches!(self.code(), Code::Unavailable | Code::Aborted) || self.retry_after().is_some()
     }
 
+    /// Whether a stream that ended so is to be opened again.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.code() == Code::Unavailable || self.retry_after().is_some()
+    }
+
     /// An argument that never reached the broker.
     pub(crate) fn invalid(field: &str, rule: &str) -> Self {
         let mut facts = Facts::new(Code::InvalidArgument, rule.to_owned());
@@ -120,7 +125,8 @@ fn message_of(status: &Status) -> String {
 /// A connection that broke off comes as any code of tonic's making, with a cause; the broker's statuses have none.
 fn code_of(status: &Status) -> Code {
     match (status.code(), status.source()) {
-        (Code::Cancelled | Code::Unknown, Some(_)) => Code::Unavailable,
+        (_, Some(source)) if root_cause(source).is::<TimeoutExpired>() => Code::DeadlineExceeded,
+        (Code::Cancelled | Code::Unknown | Code::Internal, Some(_)) => Code::Unavailable,
         (code, _) => code,
     }
 }

@@ -1,49 +1,70 @@
 //! The Rust client of the FerryMQ message broker.
 //!
-//! It is thin: generated types ([`v1`]) and stubs, with what every program needs around them. A [`Client`] spreads its calls
-//! over a few connections; a [`Publisher`] pipelines batches and hands out a [`Confirm`] for each; a [`Subscriber`] is a stream
-//! of deliveries, a [`Consumer`] one with the settlements on it; an [`Error`] carries what the broker said as data.
+//! A [`Publisher`] batches and hands out a [`Confirm`] for each message; a [`Subscriber`] is a stream of [`Delivery`]s that are settled on
+//! the same connection; both go on by themselves when the connection breaks. A [`Worker`] runs a handler for each delivery. An
+//! [`Error`] carries what the broker said as data. Beneath are generated types and stubs ([`v1`]), and the bare [`streams`].
 //!
 //! ```no_run
-//! use ferrymq_client::{Client, Destination, ack_ids, message, v1};
+//! use ferrymq_client::{Client, group, message};
 //!
 //! # async fn example() -> Result<(), ferrymq_client::Error> {
-//! let client = Client::connect("http://127.0.0.1:7171").await?;
-//! client.create_topic(v1::Topic { name: "orders".into(), ..Default::default() }).await?;
+//! let client = Client::from_env().await?; // FERRYMQ_URL, else http://127.0.0.1:7171
+//! let publisher = client.publisher("orders");
+//! publisher.publish(message("hello")).await?.await?; // It is on disk.
 //!
-//! let mut subscriber = client.subscribe(ferrymq_client::group("orders", "billing")).await?;
-//!
-//! let publisher = client.publisher(Destination::Topic("orders".into()));
-//! let confirm = publisher.publish(vec![message("hello")]).await?;
-//! confirm.await?; // It is on disk.
-//!
-//! if let Some(deliveries) = subscriber.next_batch().await? {
-//!     client.ack(ack_ids(&deliveries)).await?;
+//! let mut subscriber = client.subscribe(group("orders", "billing")).await?;
+//! while let Some(delivery) = subscriber.next().await {
+//!     let delivery = delivery?;
+//!     println!("{}", delivery.text());
+//!     delivery.ack();
 //! }
 //! # Ok(())
+//! # }
+//! ```
+//!
+//! A worker does the loop, the concurrency and the settling:
+//!
+//! ```no_run
+//! # use ferrymq_client::{Client, HandlerError, queue};
+//! # async fn example(client: Client) -> Result<(), ferrymq_client::Error> {
+//! client
+//!     .worker(queue("billing"))
+//!     .concurrency(16)
+//!     .run(|order| async move {
+//!         let order: serde_json::Value = order.json().map_err(|e| HandlerError::reject(e.to_string()))?;
+//!         println!("{order}");
+//!         Ok(())
+//!     })
+//!     .await
 //! # }
 //! ```
 //!
 //! The programs in `client/rust/examples` tell the best-known patterns, each in one file.
 
 mod admin;
+mod backoff;
 mod client;
-mod consumer;
 mod error;
 mod message;
 mod messaging;
 mod operations;
 pub mod point;
 mod publisher;
+mod pulled;
+pub mod streams;
 mod subscriber;
+pub mod testing;
+#[cfg(feature = "opentelemetry")]
+pub mod trace;
+mod worker;
 
 pub use admin::binding;
 pub use client::{Admin, Client, ClientBuilder, Messaging, Operations};
-pub use consumer::{Consumer, Settled, Settler};
 pub use error::{Error, FieldViolation};
 pub use ferrymq_proto::v1;
 pub use ferrymq_proto::v1::publish_request::Destination;
-pub use message::{DeliveryExt, ack_ids, message};
+pub use message::{DeliveryExt, ack_ids, json, message, to_queue};
 pub use publisher::{Confirm, Publisher, PublisherOptions};
-pub use subscriber::{Subscriber, broadcast, group, queue};
+pub use subscriber::{Delivery, Received, Settler, Settling, Subscriber, broadcast, group, queue};
 pub use tonic::Code;
+pub use worker::{HandlerError, Worker};

@@ -5,12 +5,26 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::{Delivery, Message};
+use serde::Serialize;
+
+use crate::{Destination, Error};
 
 static EMPTY: LazyLock<Message> = LazyLock::new(Message::default);
 
 /// A message of this payload and nothing else; more is set as in `Message { ordering_key: "a".into(), ..message("hello") }`.
 pub fn message(payload: impl Into<Bytes>) -> Message {
     Message { payload: payload.into(), ..Message::default() }
+}
+
+/// A message of this value as JSON, and the content type that says so. INVALID_ARGUMENT (field `payload`) if it cannot be written so.
+pub fn json(value: &impl Serialize) -> Result<Message, Error> {
+    let payload = serde_json::to_vec(value).map_err(|e| Error::invalid("payload", &e.to_string()))?;
+    Ok(Message { content_type: "application/json".to_owned(), ..message(payload) })
+}
+
+/// Straight into a queue, for [`Client::publisher`](crate::Client::publisher) and [`Client::publish`](crate::Client::publish).
+pub fn to_queue(name: impl Into<String>) -> Destination {
+    Destination::Queue(name.into())
 }
 
 /// What settles these deliveries, in their order.

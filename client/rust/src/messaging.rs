@@ -23,6 +23,14 @@ impl Client {
         Ok(self.messaging().publish(request).await?.into_inner())
     }
 
+    /// Publishes one batch with everything that a request may say, within this time: DEADLINE_EXCEEDED means that it may or may not
+    /// be stored.
+    pub async fn publish_request(&self, request: PublishRequest, timeout: Duration) -> Result<PublishResponse, Error> {
+        let mut request = tonic::Request::new(request);
+        request.set_timeout(timeout);
+        Ok(self.messaging().publish(request).await?.into_inner())
+    }
+
     /// Takes messages that wait, without a stream.
     pub async fn pull(&self, request: PullRequest) -> Result<PullResponse, Error> {
         Ok(self.messaging().pull(request).await?.into_inner())

@@ -130,8 +130,7 @@ impl Api {
         let to = destination(&batch)?;
         // A stream waits without end: its sender is held back by the room that it takes meanwhile.
         let patience = patience(&batch, Patience::Endless)?;
-        let publishing =
-            self.broker.publish(to, &batch.messages, batch.require_route, "batch.", (patience, stream)).await?;
+        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "", (patience, stream)).await?;
         Ok(Box::pin(publishing.confirmed()))
     }
 }

@@ -15,6 +15,8 @@ use tokio::sync::watch;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
+    // Built before the first scenario waits for it.
+    ferrymq_tests::binary();
     let mut scene = None;
     for line in io::stdin().lock().lines() {
         match (line?.trim(), &mut scene) {

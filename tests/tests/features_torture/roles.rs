@@ -70,7 +70,7 @@ pub async fn push(client: &Client, ledger: &Shared, count: u64, waits: bool) -> 
 /// Consumes a queue until the broker is gone.
 pub async fn consumer(client: Client, ledger: Shared, name: &'static str, mut random: StdRng) {
     let request = SubscribeRequest { at_most_once: name == MOST, ..queue(name) };
-    let Ok(mut subscriber) = client.subscribe(request).await else { return };
+    let Ok(mut subscriber) = client.subscribe_stream(request).await else { return };
     while let Ok(Some(batch)) = subscriber.next_batch().await {
         for (number, delivery) in numbers(&batch).into_iter().zip(&batch) {
             ledger.with(|ledger| ledger.receive(name, number, delivery.attempt));

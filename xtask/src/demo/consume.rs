@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{Delivery, NackMode, SettleStatus};
-use ferrymq_client::{Client, Error, Subscriber};
+use ferrymq_client::{Client, Error};
 use tokio::sync::watch;
 
 use super::drive::request;
@@ -65,7 +66,7 @@ impl Consumer {
     /// One stream, until it ends.
     async fn session(&mut self, life: &Life) -> Result<Ended, Error> {
         let client = Client::connect(&life.url).await?;
-        let mut subscriber = client.subscribe(request(self.route)).await?;
+        let mut subscriber = client.subscribe_stream(request(self.route)).await?;
         let mut holds = 0;
         while let Some(batch) = self.next(&mut subscriber, holds).await? {
             let Some((late, on_time)) = self.receive(batch) else { return Ok(Ended::Outlived) };
@@ -89,7 +90,7 @@ impl Consumer {
     }
 
     /// The next deliveries; none when it is time to die and there is something to die with.
-    async fn next(&mut self, subscriber: &mut Subscriber, holds: usize) -> Result<Option<Vec<Delivery>>, Error> {
+    async fn next(&mut self, subscriber: &mut SubscribeStream, holds: usize) -> Result<Option<Vec<Delivery>>, Error> {
         if self.is_judge || holds == 0 {
             return subscriber.next_batch().await;
         }

@@ -100,7 +100,7 @@ async fn fan_out(client: &Client) -> Result<(), Error> {
     for route in &ROUTES {
         if !route.group.is_empty() {
             // Made by its first member, who has to be there before the first flight.
-            client.subscribe(request(route)).await?;
+            client.subscribe_stream(request(route)).await?;
             continue;
         }
         let bound = v1::Binding {

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use ferrymq_client::{Client, Confirm, Destination, Error, PublisherOptions, v1};
+use ferrymq_client::streams::{BatchConfirm, PublishStreamOptions};
+use ferrymq_client::{Client, Destination, Error, v1};
 use tokio::sync::watch;
 
 use super::flights::Flight;
@@ -31,7 +32,7 @@ pub struct Publishing {
 /// What is on its way to one life of the broker, and what it left without a confirm.
 #[derive(Default)]
 struct Session {
-    open: VecDeque<(Range<usize>, Confirm)>,
+    open: VecDeque<(Range<usize>, BatchConfirm)>,
     unconfirmed: Vec<Range<usize>>,
 }
 
@@ -75,8 +76,9 @@ impl Publishing {
         left: &mut VecDeque<Range<usize>>,
         session: &mut Session,
     ) -> Result<(), Error> {
-        let options = PublisherOptions { unconfirmed_batches_max: UNCONFIRMED_BATCHES_MAX, ..Default::default() };
-        let publisher = Client::connect(&life.url).await?.publisher_with(Destination::Topic(TOPIC.to_owned()), options);
+        let options = PublishStreamOptions { unconfirmed_batches_max: UNCONFIRMED_BATCHES_MAX, ..Default::default() };
+        let publisher =
+            Client::connect(&life.url).await?.publish_stream_with(Destination::Topic(TOPIC.to_owned()), options);
         while let Some(range) = left.front().filter(|range| range.start < life.publish_upto).cloned() {
             // An error here means that it was not sent: it stays where it is.
             let confirm = publisher.publish(self.messages(&range)).await?;

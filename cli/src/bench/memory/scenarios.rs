@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::log_point::At;
 use ferrymq_client::v1::subscribe_request::Source;
 use ferrymq_client::v1::{
     Delivery, LogEdge, LogPoint, Message, NackMode, Ordering, Queue, RetryPolicy, SubscribeRequest, Topic,
 };
-use ferrymq_client::{Client, Destination, Subscriber};
+use ferrymq_client::{Client, Destination};
 use tokio::task::JoinSet;
 
 use super::{Finding, PAYLOAD_BYTES, Stage, queue};
@@ -174,14 +175,14 @@ async fn slow_broadcasts(dir: &Path) -> Result<Finding, Failure> {
     stage.finding("broadcasts that are not read", slow.len() as u64).await
 }
 
-async fn replay(url: &str) -> Result<Subscriber, Failure> {
+async fn replay(url: &str) -> Result<SubscribeStream, Failure> {
     let client = Client::builder(url).connections(1).connect().await?;
     let request = SubscribeRequest {
         source: Some(Source::Topic(QUEUE.to_owned())),
         start: Some(LogPoint { at: Some(At::Edge(LogEdge::Earliest.into())) }),
         ..SubscribeRequest::default()
     };
-    Ok(client.subscribe(request).await?)
+    Ok(client.subscribe_stream(request).await?)
 }
 
 /// A queue that never gives a message up.

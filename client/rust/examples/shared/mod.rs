@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ferrymq_client::streams::SubscribeStream;
 use ferrymq_client::v1::{Delivery, Queue, SettleStatus, Topic};
-use ferrymq_client::{Client, Destination, Error, Subscriber, ack_ids};
+use ferrymq_client::{Client, Destination, Error, ack_ids};
 
 /// Why an example ended with exit code 1.
 pub type Failure = Box<dyn StdError + Send + Sync>;
@@ -77,12 +78,12 @@ pub fn attributes(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 }
 
 /// The next deliveries of a stream that is not to end.
-pub async fn next(stream: &mut Subscriber) -> Result<Vec<Delivery>, Failure> {
+pub async fn next(stream: &mut SubscribeStream) -> Result<Vec<Delivery>, Failure> {
     Ok(stream.next_batch().await?.ok_or("the stream ended")?)
 }
 
 /// Takes and acks `count` deliveries of a stream.
-pub async fn take(client: &Client, stream: &mut Subscriber, count: usize) -> Result<Vec<Delivery>, Failure> {
+pub async fn take(client: &Client, stream: &mut SubscribeStream, count: usize) -> Result<Vec<Delivery>, Failure> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let batch = next(stream).await?;

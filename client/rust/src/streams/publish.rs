@@ -18,7 +18,7 @@ use crate::{Client, Destination, Error};
 
 /// How much may be on its way. Both limits hold.
 #[derive(Clone, Debug)]
-pub struct PublisherOptions {
+pub struct PublishStreamOptions {
     /// Unconfirmed batches. Default 1,024.
     pub unconfirmed_batches_max: usize,
     /// Unconfirmed bytes. Default 16 MiB. One batch always passes, however large.
@@ -27,7 +27,7 @@ pub struct PublisherOptions {
     pub template: PublishRequest,
 }
 
-impl Default for PublisherOptions {
+impl Default for PublishStreamOptions {
     fn default() -> Self {
         Self { unconfirmed_batches_max: 1024, unconfirmed_bytes_max: 16 << 20, template: PublishRequest::default() }
     }
@@ -35,12 +35,12 @@ impl Default for PublisherOptions {
 
 impl Client {
     /// A publish stream to one destination. Must be called within a Tokio runtime.
-    pub fn publisher(&self, destination: Destination) -> Publisher {
-        self.publisher_with(destination, PublisherOptions::default())
+    pub fn publish_stream(&self, destination: Destination) -> PublishStream {
+        self.publish_stream_with(destination, PublishStreamOptions::default())
     }
 
-    /// As [`Client::publisher`], with other limits.
-    pub fn publisher_with(&self, destination: Destination, options: PublisherOptions) -> Publisher {
+    /// As [`Client::publish_stream`], with other limits.
+    pub fn publish_stream_with(&self, destination: Destination, options: PublishStreamOptions) -> PublishStream {
         let batches_max = options.unconfirmed_batches_max.clamp(1, Semaphore::MAX_PERMITS);
         let (sender, receiver) = mpsc::channel(batches_max.min(1024));
         let shared = Arc::new(Shared {
@@ -48,7 +48,7 @@ impl Client {
             batches: Arc::new(Semaphore::new(batches_max)),
             bytes: Arc::new(Semaphore::new(options.unconfirmed_bytes_max.max(1) as usize)),
         });
-        Publisher {
+        PublishStream {
             reader: tokio::spawn(read_confirms(self.messaging(), receiver, Arc::clone(&shared))),
             shared,
             sender,
@@ -59,9 +59,9 @@ impl Client {
     }
 }
 
-/// A stream of batches to one destination. Dropping it lets what was sent go on; [`Publisher::finish`] waits for it.
+/// A stream of batches to one destination. Dropping it lets what was sent go on; [`PublishStream::finish`] waits for it.
 #[derive(Debug)]
-pub struct Publisher {
+pub struct PublishStream {
     shared: Arc<Shared>,
     sender: mpsc::Sender<PublishStreamRequest>,
     destination: Destination,
@@ -70,9 +70,9 @@ pub struct Publisher {
     reader: JoinHandle<Result<(), Error>>,
 }
 
-impl Publisher {
-    /// Sends one batch, waiting only while too much is unconfirmed. The [`Confirm`] need not be awaited at once, or at all.
-    pub async fn publish(&self, messages: Vec<Message>) -> Result<Confirm, Error> {
+impl PublishStream {
+    /// Sends one batch, waiting only while too much is unconfirmed. The [`BatchConfirm`] need not be awaited at once, or at all.
+    pub async fn publish(&self, messages: Vec<Message>) -> Result<BatchConfirm, Error> {
         let batch = PublishRequest { destination: Some(self.destination.clone()), messages, ..self.template.clone() };
         let held = self.shared.room(batch.encoded_len(), self.bytes_max).await?;
         let (id, confirm) = self.shared.expect(held)?;
@@ -80,7 +80,7 @@ impl Publisher {
         if self.sender.send(request).await.is_err() {
             return Err(self.shared.end_reason());
         }
-        Ok(Confirm(confirm))
+        Ok(BatchConfirm(confirm))
     }
 
     /// Ends the stream and waits until the broker has answered every batch.
@@ -92,9 +92,9 @@ impl Publisher {
 
 /// Resolves when the batch is on disk, or was refused.
 #[derive(Debug)]
-pub struct Confirm(oneshot::Receiver<Result<PublishResponse, Error>>);
+pub struct BatchConfirm(oneshot::Receiver<Result<PublishResponse, Error>>);
 
-impl Future for Confirm {
+impl Future for BatchConfirm {
     type Output = Result<PublishResponse, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -156,7 +156,7 @@ impl Shared {
                 Some(Outcome::Failure(failure)) => Err(failure.into()),
                 None => Err(Error::unavailable("the broker sent a confirm without an outcome")),
             };
-            // The caller may have dropped its Confirm: then nobody wants to know.
+            // The caller may have dropped its BatchConfirm: then nobody wants to know.
             let _ = waiting.answer.send(answer);
         }
     }

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+use ferrymq_client::streams::PublishStreamOptions;
 use ferrymq_client::v1::{ErrorReason, Message};
-use ferrymq_client::{Client, Code, Destination, PublisherOptions};
+use ferrymq_client::{Client, Code, Destination};
 use ferrymq_proto::server as wire;
 use ferrymq_proto::server::messaging_service_server::{MessagingService, MessagingServiceServer};
 use ferrymq_proto::server::publish_confirm::Outcome;
@@ -73,7 +74,7 @@ fn batch() -> Vec<Message> {
 #[tokio::test]
 async fn a_refused_batch_fails_alone() {
     let client = connected(Script { batches: 100 }).await;
-    let publisher = client.publisher(orders());
+    let publisher = client.publish_stream(orders());
     let mut confirms = Vec::new();
     for _ in 0..6 {
         confirms.push(publisher.publish(batch()).await.unwrap());
@@ -94,8 +95,8 @@ async fn a_refused_batch_fails_alone() {
 async fn limits_hold_back_but_never_block_for_good() {
     let client = connected(Script { batches: 100 }).await;
     // Smaller than one batch: each passes alone.
-    let options = PublisherOptions { unconfirmed_bytes_max: 10, unconfirmed_batches_max: 2, ..Default::default() };
-    let publisher = client.publisher_with(orders(), options);
+    let options = PublishStreamOptions { unconfirmed_bytes_max: 10, unconfirmed_batches_max: 2, ..Default::default() };
+    let publisher = client.publish_stream_with(orders(), options);
     for _ in 0..20 {
         drop(publisher.publish(batch()).await.unwrap());
     }
@@ -105,7 +106,7 @@ async fn limits_hold_back_but_never_block_for_good() {
 #[tokio::test]
 async fn a_broken_stream_fails_what_is_open_and_all_that_follows() {
     let client = connected(Script { batches: 1 }).await;
-    let publisher = client.publisher(orders());
+    let publisher = client.publish_stream(orders());
     let first = publisher.publish(batch()).await.unwrap();
     let second = publisher.publish(batch()).await.unwrap();
     assert!(first.await.is_ok());

@@ -30,7 +30,7 @@ const BROADCAST_BATCHES_MAX: usize = 4;
 
 impl Client {
     /// Opens a stream of deliveries and settlements, and waits until the broker says that it is open.
-    pub async fn consume(&self, request: SubscribeRequest) -> Result<Consumer, Error> {
+    pub async fn consume_stream(&self, request: SubscribeRequest) -> Result<ConsumeStream, Error> {
         let is_broadcast = request.group.is_empty() && matches!(request.source, Some(Source::Topic(_)));
         let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
         let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
@@ -42,21 +42,21 @@ impl Client {
         let shared = Arc::new(Shared(Mutex::new(pending)));
         let (sender, batches) = mpsc::channel(if is_broadcast { BROADCAST_BATCHES_MAX } else { BATCHES_MAX });
         let reader = tokio::spawn(read(first, responses, sender, Arc::clone(&shared)));
-        Ok(Consumer { opened, batches, settler: Settler(shared), reader })
+        Ok(ConsumeStream { opened, batches, settler: Settler(shared), reader })
     }
 }
 
-/// Deliveries for as long as it lives, settled on the same stream. [`Consumer::finish`] ends it in order; dropping it is
+/// Deliveries for as long as it lives, settled on the same stream. [`ConsumeStream::finish`] ends it in order; dropping it is
 /// like going away: what is not settled goes back, perhaps with a failure counted.
 #[derive(Debug)]
-pub struct Consumer {
+pub struct ConsumeStream {
     opened: Opened,
     batches: mpsc::Receiver<Vec<Delivery>>,
     settler: Settler,
     reader: JoinHandle<Result<(), Error>>,
 }
 
-impl Consumer {
+impl ConsumeStream {
     /// What was opened, with every default filled in.
     pub fn opened(&self) -> &Opened {
         &self.opened
@@ -118,14 +118,14 @@ impl Consumer {
     }
 }
 
-impl Drop for Consumer {
+impl Drop for ConsumeStream {
     fn drop(&mut self) {
         self.settler.0.end(&Err(ended_early()));
         self.reader.abort();
     }
 }
 
-/// Settles deliveries on a [`Consumer`]'s stream, one settlement behind the other without waiting. Cloning is cheap.
+/// Settles deliveries on a [`ConsumeStream`]'s stream, one settlement behind the other without waiting. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Settler(Arc<Shared>);
 

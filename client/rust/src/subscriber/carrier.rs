@@ -1,0 +1,194 @@
+//! The task that owns a subscriber's stream, what is held and what is being settled, over reconnects.
+
+use std::collections::HashSet;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use ferrymq_proto::v1::log_point::At;
+use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, LogPoint, Opened, Position, SubscribeRequest};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use super::delivery::{Command, Delivery};
+use super::settlements::Settlements;
+use crate::backoff::Backoff;
+use crate::{Client, Error};
+
+/// Requests that wait for the connection.
+const REQUESTS_MAX: usize = 4;
+/// Settlements that are taken at once.
+const COMMANDS_MAX: usize = 4096;
+
+/// What a subscriber's program gets.
+pub(super) type Batch = Result<Vec<Delivery>, Error>;
+
+/// An open stream.
+pub(super) struct Stream {
+    requests: mpsc::Sender<ConsumeRequest>,
+    responses: Streaming<ConsumeResponse>,
+    first: ConsumeResponse,
+}
+
+/// Opens a stream and waits until the broker says that it is open.
+pub(super) async fn open(client: &Client, request: SubscribeRequest) -> Result<(Opened, Stream), Error> {
+    let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
+    let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
+    requests.try_send(open).map_err(|_| ended_early())?;
+    let mut responses = client.messaging().consume(ReceiverStream::new(to_send)).await?.into_inner();
+    let mut first = responses.message().await?.ok_or_else(ended_early)?;
+    let opened = first.opened.take().unwrap_or_default();
+    Ok((opened, Stream { requests, responses, first }))
+}
+
+pub(super) struct Carrier {
+    pub(super) client: Client,
+    pub(super) request: SubscribeRequest,
+    pub(super) is_broadcast: bool,
+    /// A broadcast that has delivered nothing yet goes on from here: the broker's time when it was opened.
+    pub(super) since: Option<SystemTime>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) settle: mpsc::WeakUnboundedSender<Command>,
+    pub(super) batches: mpsc::Sender<Batch>,
+    /// Set once the program wants no more.
+    pub(super) close: tokio::sync::watch::Receiver<bool>,
+    pub(super) held: HashSet<Bytes>,
+    pub(super) settlements: Settlements,
+    pub(super) last: Option<Position>,
+    pub(super) backoff: Backoff,
+}
+
+impl Carrier {
+    /// Until the program closes it, the broker ends it, or trying again cannot help.
+    pub(super) async fn run(mut self, mut stream: Stream) -> Result<(), Error> {
+        loop {
+            let error = match self.carry(stream).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match self.again(error).await {
+                Ok(next) => stream = next,
+                Err(error) => {
+                    self.settlements.fail(&error);
+                    // The program may be gone: then nobody wants to know.
+                    let _ = self.batches.send(Err(error.clone())).await;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// One stream to its end; Ok if it ended in order.
+    async fn carry(&mut self, stream: Stream) -> Result<(), Error> {
+        let Stream { requests, mut responses, first } = stream;
+        let mut requests = Some(requests);
+        self.settlements.start_again();
+        self.take(first).await;
+        let mut commands = Vec::new();
+        let mut nobody_left = false;
+        loop {
+            let is_closing = nobody_left || *self.close.borrow();
+            if is_closing && requests.is_some() {
+                // What was settled before it was closed is still sent.
+                self.settlements.add(std::iter::from_fn(|| self.commands.try_recv().ok()));
+            }
+            let has_unsent = self.settlements.has_unsent();
+            if is_closing && !has_unsent {
+                // Half-closed: the broker answers what is open, takes back what is held, and ends the stream.
+                requests = None;
+            }
+            let is_open = requests.is_some();
+            tokio::select! {
+                response = responses.message() => match response? {
+                    Some(response) => self.take(response).await,
+                    None => return self.ended(),
+                },
+                room = room(requests.as_ref()), if has_unsent && is_open => {
+                    let settlements = self.settlements.unsent();
+                    room?.send(ConsumeRequest { settlements, ..ConsumeRequest::default() });
+                }
+                taken = self.commands.recv_many(&mut commands, COMMANDS_MAX), if is_open && !is_closing && !has_unsent => {
+                    // Nobody holds a delivery any more, and nobody waits for one.
+                    nobody_left = taken == 0;
+                    self.settlements.add(commands.drain(..));
+                }
+                _ = self.close.changed(), if !is_closing => {}
+            }
+        }
+    }
+
+    fn ended(&mut self) -> Result<(), Error> {
+        let is_over = *self.close.borrow() || self.is_broadcast || self.batches.is_closed();
+        if is_over { Ok(()) } else { Err(ended_early()) }
+    }
+
+    async fn take(&mut self, response: ConsumeResponse) {
+        self.backoff.reset();
+        let held = &mut self.held;
+        for result in &response.settled {
+            self.settlements.answered(result, |ack_id| {
+                held.remove(ack_id);
+            });
+        }
+        let Some(last) = response.deliveries.last() else { return };
+        self.last = last.position;
+        let Some(settle) = self.settle.upgrade() else { return };
+        self.held
+            .extend(response.deliveries.iter().map(|delivery| delivery.ack_id.clone()).filter(|id| !id.is_empty()));
+        let batch = response.deliveries.into_iter().map(|delivery| Delivery::new(delivery, settle.clone())).collect();
+        // Where there is something to settle the prefetch bounds it and this never waits. A broadcast that is not read waits
+        // here, and gRPC's flow control holds the broker back. Whoever has closed it wants no more: what is held goes back.
+        tokio::select! {
+            _ = self.batches.send(Ok(batch)) => {}
+            _ = self.close.wait_for(|closed| *closed) => {}
+        }
+    }
+
+    /// After a break: waits and opens again, for as long as it can help.
+    async fn again(&mut self, error: Error) -> Result<Stream, Error> {
+        let mut error = error;
+        loop {
+            if *self.close.borrow() || !error.is_passing() {
+                return Err(error);
+            }
+            let pause = self.backoff.next(error.retry_after());
+            tracing::warn!(target: "ferrymq", "stream of deliveries broke off, opening again in {pause:?}: {error}");
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.close.changed() => return Err(error),
+            }
+            match open(&self.client, self.resuming()).await {
+                Ok((opened, stream)) => {
+                    self.request.resume_token = opened.resume_token;
+                    return Ok(stream);
+                }
+                Err(next) => error = next,
+            }
+        }
+    }
+
+    /// The request that goes on where this stream broke off.
+    fn resuming(&self) -> SubscribeRequest {
+        let mut request = self.request.clone();
+        if !self.is_broadcast {
+            request.held_ack_ids = self.held.iter().cloned().collect();
+        } else if let Some(last) = self.last {
+            let next = Position { log: last.log, offset: last.offset + 1 };
+            request.start = Some(LogPoint { at: Some(At::Position(next)) });
+        } else if let Some(since) = self.since {
+            request.start = Some(LogPoint { at: Some(At::Time(since.into())) });
+        }
+        request
+    }
+}
+
+async fn room(requests: Option<&mpsc::Sender<ConsumeRequest>>) -> Result<mpsc::Permit<'_, ConsumeRequest>, Error> {
+    match requests {
+        Some(requests) => requests.reserve().await.map_err(|_| ended_early()),
+        None => std::future::pending().await,
+    }
+}
+
+fn ended_early() -> Error {
+    Error::unavailable("the stream of deliveries ended")
+}
