@@ -3,7 +3,7 @@
 use super::Bug;
 
 /// All of them.
-pub(super) const BUGS: [Bug; 20] = [
+pub(super) const BUGS: [Bug; 19] = [
     Bug {
         feature: "planted-no-fsync",
         what: "no fsync before the confirm",
@@ -80,13 +80,6 @@ pub(super) const BUGS: [Bug; 20] = [
         tests: ("ferrymq-core", &["queue::tests"]),
         in_broker: false,
         says: "an expired message was delivered",
-    },
-    Bug {
-        feature: "planted-expired",
-        what: "the same, over kills (broker)",
-        tests: ("ferrymq-tests", &["--test", "features_torture"]),
-        in_broker: true,
-        says: "came after it had expired",
     },
     Bug {
         feature: "planted-seek",
