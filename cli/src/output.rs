@@ -122,7 +122,7 @@ mod tests {
     fn values_are_indented_lines() {
         let mut text = String::new();
         indent(&json!({"name": "q", "retry": {"max_attempts": 3}, "bindings": [{"topic": "t"}]}), 0, &mut text);
-        assert_eq!(text, "bindings:\n  -\n    topic: t\nname: q\nretry:\n  max_attempts: 3\n");
+        assert_eq!(text, "name: q\nretry:\n  max_attempts: 3\nbindings:\n  -\n    topic: t\n");
     }
 
     #[test]
