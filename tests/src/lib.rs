@@ -2,11 +2,13 @@
 
 mod broker;
 mod examples;
+mod pages;
 mod verbatim;
 mod words;
 
 pub use broker::{Broker, binary};
 pub use examples::{example, example_sources};
+pub use pages::{Block, Shows, blocks};
 pub use verbatim::{call, call_once};
 pub use words::{
     acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, prepared, publish, pull,

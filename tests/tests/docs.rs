@@ -11,8 +11,8 @@ fn root() -> PathBuf {
 }
 
 /// The pages that say what the broker does.
-fn pages() -> [PathBuf; 3] {
-    ["semantics", "patterns", "filters"].map(|page| root().join(format!("docs/{page}.md")))
+fn pages() -> [PathBuf; 5] {
+    ["semantics", "patterns", "filters", "operations", "benchmarks"].map(|page| root().join(format!("docs/{page}.md")))
 }
 
 /// Targets of `[text](target)`.
