@@ -1,0 +1,126 @@
+"""The connection of a client, made anew in each process and event loop that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message as ProtoMessage
+
+from ferrymq.errors import from_rpc, invalid, unavailable
+from ferrymq.settings import ClientOptions
+
+DEFAULT_URL = "http://127.0.0.1:7171"
+_URL_VARIABLE = "FERRYMQ_URL"
+# Between attempts of the channel itself: short, as publishers and subscribers have pauses of their own.
+_CHANNEL_PAUSE_MS = 100
+_CHANNEL_PAUSE_MAX_MS = 1_000
+
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined,unused-ignore]
+"""What reading a stream gives at its end."""
+Stream = Any
+"""A grpc.aio call; its types are not generic in all versions that are supported."""
+Response = TypeVar("Response", bound=ProtoMessage)
+
+
+class Session:
+    """Connects when it is first needed, and again in a process that was forked off or another event loop.
+
+    What belongs to another process or loop is left alone: its sockets and threads are not this one's to close.
+    """
+
+    def __init__(self, url: str | None, options: ClientOptions) -> None:
+        self.url = url or os.environ.get(_URL_VARIABLE) or DEFAULT_URL
+        self._target, self._is_secure = _parse(self.url)
+        self._options = options
+        self._channel: Any = None
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self._is_closed = False
+
+    async def call(self, path: str, request: ProtoMessage, response: type[Response], timeout: float) -> Response:
+        """One call that is no stream."""
+        method = self._connected().unary_unary(
+            path, request_serializer=type(request).SerializeToString, response_deserializer=response.FromString
+        )
+        try:
+            answer: Response = await method(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise from_rpc(error) from None
+        except grpc.aio.UsageError:
+            raise _closed() from None
+        return answer
+
+    def stream(self, path: str, serializer: Callable[[Any], bytes] | None, response: type[ProtoMessage]) -> Stream:
+        """A stream in both directions. Without a serializer, requests are bytes."""
+        method = self._connected().stream_stream(path, request_serializer=serializer, response_deserializer=response.FromString)
+        return method()
+
+    async def close(self) -> None:
+        """Ends the connection; what is still open on it fails."""
+        self._is_closed = True
+        channel, self._channel = self._channel, None
+        if channel is not None and self._owner == _here():
+            await channel.close()
+
+    def _connected(self) -> Any:
+        if self._is_closed:
+            raise _closed()
+        if self._channel is None or self._owner != _here():
+            self._channel = self._connect()
+            self._owner = _here()
+        return self._channel
+
+    def _connect(self) -> Any:
+        options = _channel_options(self._options)
+        if self._is_secure:
+            return grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(), options=options)
+        return grpc.aio.insecure_channel(self._target, options=options)
+
+
+async def rpc(awaitable: Awaitable[Any]) -> Any:
+    """Awaits something of a stream, with errors as this package has them."""
+    try:
+        return await awaitable
+    except grpc.RpcError as error:
+        raise from_rpc(error) from None
+    except (asyncio.InvalidStateError, grpc.aio.UsageError):
+        raise unavailable("the stream has ended") from None
+
+
+def _here() -> tuple[int, asyncio.AbstractEventLoop]:
+    return os.getpid(), asyncio.get_running_loop()
+
+
+def _closed() -> Exception:
+    return unavailable("the client is closed")
+
+
+def _parse(url: str) -> tuple[str, bool]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise invalid("url", f"http://HOST:PORT or https://HOST:PORT, not {url!r}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    is_secure = parts.scheme == "https"
+    return f"{host}:{parts.port or (443 if is_secure else 80)}", is_secure
+
+
+def _channel_options(options: ClientOptions) -> list[tuple[str, Any]]:
+    return [
+        ("grpc.primary_user_agent", "ferrymq-python"),
+        ("grpc.max_receive_message_length", options.max_response_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.keepalive_time_ms", round(options.keepalive * 1000)),
+        ("grpc.keepalive_timeout_ms", round(options.keepalive_timeout * 1000)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.initial_reconnect_backoff_ms", _CHANNEL_PAUSE_MS),
+        ("grpc.max_reconnect_backoff_ms", _CHANNEL_PAUSE_MAX_MS),
+        ("grpc.min_reconnect_backoff_ms", round(options.connect_timeout * 1000)),
+        # A connection of its own for each client, and none that a parent process had.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]

@@ -1,0 +1,188 @@
+"""Settlements on their way: put together while those before are being sent, and sent again when the connection breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from ferrymq._signal import Signal
+from ferrymq._wire import duration
+from ferrymq.errors import Error, unavailable
+from ferrymq.v1 import messaging_service_pb2 as pb
+
+# Most ids in one settlement, and most settlements in one request.
+GROUP_MAX = 1_000
+_REQUEST_MAX = 64
+
+_MODES = {"RELEASE": pb.NACK_MODE_RELEASE, "RETRY": pb.NACK_MODE_RETRY, "REJECT": pb.NACK_MODE_REJECT}
+
+
+class SettleStatus(Enum):
+    """What became of a settlement."""
+
+    OK = 1
+    """Done as asked, and on disk."""
+    ALREADY_SETTLED = 2
+    """It had been settled before: a success."""
+    LEASE_LOST = 3
+    """The lease had ended: nothing was done."""
+    GONE = 4
+    """The queue or the message is gone: nothing was done."""
+    INVALID = 5
+    """Not a delivery of this broker: nothing was done."""
+
+
+class Action(NamedTuple):
+    """What is to be done with deliveries."""
+
+    kind: str
+    """``ack``, ``extend``, or the mode of a nack: ``RELEASE``, ``RETRY``, ``REJECT``."""
+    time: float | None = None
+    """Of a nack the delay, of an extension the lease."""
+    reason: str = ""
+
+
+ACK = Action("ack")
+RELEASE = Action("RELEASE")
+
+
+class SettleGroup:
+    """Deliveries that are settled in the same way at once."""
+
+    __slots__ = ("ack_ids", "action", "done", "id")
+
+    def __init__(self, group_id: int, action: Action, loop: asyncio.AbstractEventLoop) -> None:
+        self.id = group_id
+        self.action = action
+        self.ack_ids: list[bytes] = []
+        self.done: asyncio.Future[Sequence[int] | Error] = loop.create_future()
+
+    def add(self, ack_id: bytes) -> Settled:
+        """One more."""
+        self.ack_ids.append(ack_id)
+        return Settled(self, len(self.ack_ids) - 1)
+
+    def request(self) -> pb.AckRequest | pb.NackRequest | pb.ExtendLeaseRequest:
+        """As one call."""
+        kind, time, reason = self.action
+        length = duration(time) if time is not None else None
+        if kind == "ack":
+            return pb.AckRequest(ack_ids=self.ack_ids)
+        if kind == "extend":
+            return pb.ExtendLeaseRequest(ack_ids=self.ack_ids, lease=length)
+        return pb.NackRequest(ack_ids=self.ack_ids, mode=_MODES[kind], delay=length, reason=reason)
+
+    def settlement(self) -> pb.Settlement:
+        """As a part of a stream's request."""
+        request = self.request()
+        if isinstance(request, pb.AckRequest):
+            return pb.Settlement(id=self.id, ack=request)
+        if isinstance(request, pb.ExtendLeaseRequest):
+            return pb.Settlement(id=self.id, extend=request)
+        return pb.Settlement(id=self.id, nack=request)
+
+    def end(self, outcome: Sequence[int] | Error) -> None:
+        """The broker's answer, or why there is none."""
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+
+class Settled:
+    """The outcome of a settlement: ``await`` gives its `SettleStatus`, or raises an `Error`. It need not be awaited."""
+
+    __slots__ = ("_group", "_index")
+
+    def __init__(self, group: SettleGroup, index: int) -> None:
+        self._group = group
+        self._index = index
+
+    def __await__(self) -> Generator[object, None, SettleStatus]:
+        done = self._group.done
+        if not done.done():
+            yield from asyncio.shield(done).__await__()
+        return self.result()
+
+    def done(self) -> bool:
+        """True once the broker has answered, or never will."""
+        return self._group.done.done()
+
+    def result(self) -> SettleStatus:
+        """The status. Raises `Error`; `asyncio.InvalidStateError` while it is not done."""
+        outcome = self._group.done.result()
+        if isinstance(outcome, Error):
+            raise outcome.copy()
+        return SettleStatus(outcome[self._index])
+
+
+class Settlements:
+    """What is to be settled, and what was sent and not answered."""
+
+    def __init__(self) -> None:
+        self.changed = Signal()
+        """There may be something to send."""
+        self._unsent: list[SettleGroup] = []
+        self._sent: dict[int, SettleGroup] = {}
+        self._last: SettleGroup | None = None
+        """The group that more of its kind may be added to."""
+        self._last_id = 0
+        self._ended: Error | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if all is answered."""
+        return not (self._unsent or self._sent)
+
+    def add(self, ack_id: bytes, action: Action) -> Settled:
+        """Takes a settlement."""
+        group = self._last
+        if group is not None and group.action == action and len(group.ack_ids) < GROUP_MAX:
+            return group.add(ack_id)
+        self._last_id += 1
+        group = SettleGroup(self._last_id, action, asyncio.get_running_loop())
+        if self._ended is not None:
+            group.end(self._ended)
+            return group.add(ack_id)
+        self._last = group
+        self._unsent.append(group)
+        self.changed.wake()
+        return group.add(ack_id)
+
+    def take(self) -> list[SettleGroup]:
+        """What is to be sent now."""
+        groups, self._unsent = self._unsent[:_REQUEST_MAX], self._unsent[_REQUEST_MAX:]
+        if not self._unsent:
+            self._last = None
+        self._sent.update((group.id, group) for group in groups)
+        return groups
+
+    def send_again(self) -> None:
+        """The connection is new: what was sent and not answered goes first. Settling twice is settling once."""
+        self._unsent = [*self._sent.values(), *self._unsent]
+        self._sent.clear()
+
+    def answered(self, group_id: int, outcome: Sequence[int] | Error) -> SettleGroup | None:
+        """The broker's answer; the group that it is about."""
+        group = self._sent.pop(group_id, None)
+        if group is not None:
+            group.end(outcome)
+            self.changed.wake()
+        return group
+
+    def end(self, error: Error | None) -> None:
+        """Nothing is sent or answered any more."""
+        self._ended = error or unavailable("the subscriber is closed")
+        for group in [*self._sent.values(), *self._unsent]:
+            group.end(self._ended)
+        self._sent.clear()
+        self._unsent.clear()
+        self._last = None
+        self.changed.wake()
+
+
+def settled_already(status: SettleStatus) -> Settled:
+    """For what needs no settling."""
+    group = SettleGroup(0, ACK, asyncio.get_running_loop())
+    group.end([status.value])
+    return group.add(b"")

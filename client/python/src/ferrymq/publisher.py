@@ -1,0 +1,75 @@
+"""Publishing message after message: batched, confirmed, over reconnects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+
+from ferrymq._batch import Confirm
+from ferrymq._outbox import Outbox
+from ferrymq._sender import Sender
+from ferrymq._session import Session
+from ferrymq._trace import with_current
+from ferrymq._wire import destination_name, publish_request
+from ferrymq.errors import unavailable
+from ferrymq.message import Message
+from ferrymq.settings import ClientOptions, Destination, PublisherOptions
+
+
+class Publisher:
+    """Publishes to one destination, in order. Made by `Client.publisher`; ``async with`` closes it.
+
+    What was not confirmed when its connection breaks is sent again, so that a message may then be stored twice.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        client: ClientOptions,
+        destination: Destination,
+        options: PublisherOptions,
+        on_close: Callable[[Publisher], None],
+    ) -> None:
+        header = publish_request(destination, options).SerializeToString()
+        self._outbox = Outbox(options, destination_name(destination))
+        self._sender = Sender(session, client, header, self._outbox)
+        self._on_close = on_close
+        self._is_closed = False
+
+    async def publish(self, message: Message) -> Confirm:
+        """Takes a message, and waits only while too much is unconfirmed.
+
+        The `Confirm` need not be awaited: a refused batch nobody waits for is a line of log. Raises `Unavailable` once it is
+        closed, TypeError or ValueError if a field of the message is of another type.
+        """
+        if self._is_closed:
+            raise unavailable("the publisher is closed")
+        outbox = self._outbox
+        encoded = with_current(message).encode()
+        if not outbox.has_room(len(encoded)):
+            await outbox.room(len(encoded))
+        confirm = outbox.add(encoded)
+        self._sender.start()
+        if outbox.is_full:
+            # Who publishes in a loop lets what is ready go out meanwhile.
+            await asyncio.sleep(0)
+        return confirm
+
+    async def flush(self) -> None:
+        """Waits until all that was published is confirmed or refused; it does not say which."""
+        await self._outbox.flush()
+
+    async def close(self) -> None:
+        """Waits until all is confirmed or refused, and ends it."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._outbox.close()
+        await self._sender.join()
+        self._on_close(self)
+
+    async def __aenter__(self) -> Publisher:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()

@@ -1,0 +1,109 @@
+"""A stream of deliveries that goes on by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+
+from ferrymq._consumer import Consumer
+from ferrymq._inbox import Inbox
+from ferrymq._session import Session
+from ferrymq._signal import cancel
+from ferrymq.delivery import Delivery
+from ferrymq.errors import Error, unavailable
+from ferrymq.settings import ClientOptions, Source, SubscriberOptions
+
+
+class Subscriber:
+    """Deliveries: ``async for delivery in subscriber``. Made by `Client.subscribe`; ``async with`` closes it.
+
+    It goes on by itself when its connection breaks, with what it holds, and raises only what trying again cannot help. A broadcast with a
+    `stop` ends there.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        client: ClientOptions,
+        source: Source,
+        options: SubscriberOptions,
+        on_close: Callable[[Subscriber], None],
+    ) -> None:
+        self._inbox = Inbox(session, client, source, options)
+        self._consumer = Consumer(session, client, self._inbox)
+        self._close_timeout = client.call_timeout
+        self._on_close = on_close
+        self._task: asyncio.Task[None] | None = None
+        self._is_ended = False
+        self._error: Error | None = None
+
+    async def open(self) -> None:
+        """Waits until the broker has opened it for the first time: what is published from then on comes. Raises what is in the way."""
+        self._start()
+        while not (self._inbox.is_open or self._is_ended):
+            await self._inbox.changed.wait()
+        if self._error is not None:
+            raise self._error.copy()
+
+    def __aiter__(self) -> Subscriber:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        delivery = await self.next()
+        if delivery is None:
+            raise StopAsyncIteration
+        return delivery
+
+    async def next(self) -> Delivery | None:
+        """The next delivery; None once it has been closed, or a broadcast is at its end. Raises why it has ended otherwise."""
+        inbox = self._inbox
+        waiting = inbox.waiting
+        while not waiting:
+            if self._is_ended or inbox.is_closing:
+                if self._error is not None:
+                    raise self._error.copy()
+                return None
+            self._start()
+            await inbox.changed.wait()
+        delivery = waiting.popleft()
+        if not waiting:
+            inbox.drained.wake()
+        return delivery
+
+    async def close(self) -> None:
+        """Ends it: settlements are answered, and what is held goes back without a failure. Settling it later fails."""
+        inbox = self._inbox
+        inbox.close()
+        if self._task is not None:
+            if inbox.is_open:
+                await asyncio.wait([self._task], timeout=self._close_timeout)
+            await cancel([self._task])
+        self._end(None)
+        self._on_close(self)
+
+    async def __aenter__(self) -> Subscriber:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await self._consumer.run()
+            self._end(None)
+        except Error as error:
+            self._end(None if self._inbox.is_closing else error)
+        except BaseException:
+            self._end(unavailable("the subscriber was cancelled"))
+            raise
+
+    def _end(self, error: Error | None) -> None:
+        if not self._is_ended:
+            self._is_ended = True
+            self._error = error
+            self._inbox.end(error)
