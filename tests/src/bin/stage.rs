@@ -23,7 +23,7 @@ async fn main() -> io::Result<()> {
             ("ephemeral", scene) => *scene = Some(Scene::open(Broker::ephemeral()).await?),
             ("durable", scene) => *scene = Some(Scene::open(Broker::start()).await?),
             ("kill", Some(scene)) => scene.kill(),
-            ("break", Some(scene)) => scene.cut(),
+            ("break", Some(scene)) => scene.cut().await,
             (other, _) => {
                 println!("error `{other}` is not known here");
                 continue;
@@ -58,8 +58,12 @@ impl Scene {
         self.target.send_replace(self.broker.address());
     }
 
-    fn cut(&self) {
+    /// Returns once they are: what is published then goes over a new one.
+    async fn cut(&self) {
         self.target.send_replace(self.broker.address());
+        while self.target.receiver_count() > 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -81,4 +85,6 @@ async fn carry(mut client: TcpStream, mut target: watch::Receiver<SocketAddr>) {
         _ = copy_bidirectional(&mut client, &mut broker) => {}
         _ = target.changed() => {}
     }
+    // Before the receiver, which is how a cut sees that they are closed.
+    drop((client, broker));
 }
