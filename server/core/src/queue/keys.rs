@@ -137,7 +137,7 @@ enum Next {
 
 impl Keys {
     /// True if a message has to wait for another one of its key. Those of a key come in order, but after a seek.
-    fn parks(&mut self, entry: &Entry) -> bool {
+    pub(super) fn parks(&mut self, entry: &Entry) -> bool {
         let lane = match self.lanes.entry(entry.key) {
             Slot::Occupied(lane) => lane.into_mut(),
             Slot::Vacant(lane) => {
@@ -340,6 +340,9 @@ impl QueueMachine {
                 return;
             }
             self.free_if_due((entry.log, entry.offset), entry.bytes);
+            if self.wait_for_late_end(&entry) {
+                return;
+            }
         }
     }
 
@@ -365,11 +368,13 @@ impl QueueMachine {
                 || self.held.contains_key(&(entry.log, entry.offset))
                 || self.waiting.contains_key(&(entry.log, entry.offset))
                 || self.far.contains((entry.log, entry.offset));
-            let is_done = is_known || source.cursor.is_settled(entry.offset);
-            if is_done && !is_known {
+            let is_settled = source.cursor.is_settled(entry.offset);
+            let is_done = is_known || (is_settled && !self.ends_late(entry));
+            if is_settled {
                 self.free_if_due((entry.log, entry.offset), entry.bytes);
             }
             match self.keys.take_again(entry, is_done) {
+                Next::Goes if is_settled => drop(self.wait_for_late_end(entry)),
                 Next::Goes => {
                     self.count_behind(entry.log, -1);
                     self.admit(entry);
@@ -412,8 +417,9 @@ impl QueueMachine {
         let waiting = self.waiting.values().map(|waiting| waiting.item.key);
         let effects = self.committing.values().chain([&self.effects]);
         let ending = effects.flat_map(|effects| effects.ended.iter().copied());
+        let late = self.late.values().copied();
         let busy: std::collections::HashSet<u64> =
-            ready.chain(held).chain(waiting).chain(self.far.keys()).chain(ending).collect();
+            ready.chain(held).chain(waiting).chain(self.far.keys()).chain(ending).chain(late).collect();
         let lost = self.keys.lanes.iter().filter(|(key, lane)| lane.is_busy && !busy.contains(key));
         let lost: Vec<u64> = lost.map(|(key, _)| *key).collect();
         lost.into_iter().for_each(|key| self.go_on(key));

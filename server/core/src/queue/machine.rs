@@ -7,6 +7,7 @@ use super::deliver::Consumer;
 use super::expiry::Expiry;
 use super::far::Far;
 use super::keys::Keys;
+use super::late::LateEnds;
 use super::rate::Bucket;
 use super::strict::Strict;
 use super::{
@@ -93,6 +94,8 @@ pub(super) struct Effects {
     pub(super) released: Vec<Key>,
     /// Ordering keys whose message is done with.
     pub(super) ended: Vec<u64>,
+    /// Messages that were settled while nobody knew their key.
+    pub(super) late: Vec<Key>,
     /// Dead letters of a STRICT queue.
     pub(super) given_up: usize,
     pub(super) sent: Vec<(LogId, Offset)>,
@@ -126,6 +129,7 @@ pub struct QueueMachine {
     /// The time as it was last told.
     pub(super) clock: Millis,
     pub(super) keys: Keys,
+    pub(super) late: LateEnds,
     pub(super) strict: Strict,
     pub(super) bucket: Bucket,
 }
@@ -158,6 +162,7 @@ impl QueueMachine {
             far: Far::default(),
             clock: 0,
             keys: Keys::default(),
+            late: LateEnds::default(),
             strict: Strict::default(),
             bucket: Bucket::default(),
         }
@@ -189,6 +194,7 @@ impl QueueMachine {
         for key in held {
             self.let_go(key);
         }
+        self.forget_late(log);
         self.drop_parked(log, Offset::MAX);
     }
 
@@ -221,7 +227,7 @@ impl QueueMachine {
         }
         source.read_to = entry.offset + 1;
         if source.cursor.is_settled(entry.offset) {
-            return self.free_if_due((entry.log, entry.offset), entry.bytes);
+            return self.pass_settled(&entry);
         }
         if !self.is_parked(&entry) {
             self.admit(&entry);

@@ -10,6 +10,7 @@ mod expiry;
 mod far;
 mod floors;
 mod keys;
+mod late;
 mod limits;
 mod look;
 mod machine;

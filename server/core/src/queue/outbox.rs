@@ -59,6 +59,7 @@ impl QueueMachine {
             self.wait_for(key, item, due, false);
         }
         self.strict.giving_up -= effects.given_up.min(self.strict.giving_up);
+        self.late_ended(effects.late);
         effects.ended.into_iter().for_each(|key| self.go_on(key));
         self.tick(now);
     }

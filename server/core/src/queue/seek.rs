@@ -57,6 +57,7 @@ impl QueueMachine {
             self.let_go(key);
         }
         self.expiry.forget_gone(log);
+        self.forget_late(log);
         self.drop_parked(log, Offset::MAX);
         for effects in self.committing.values_mut().chain([&mut self.effects]) {
             effects.released.retain(|(of, _)| *of != log);

@@ -169,6 +169,7 @@ impl QueueMachine {
             None if self.settle_far(key) => {}
             None => {
                 self.free_later(key);
+                self.await_late_end(key);
                 if offset < self.read_to(log) {
                     self.count_behind(log, -1);
                 }

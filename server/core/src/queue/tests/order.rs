@@ -205,6 +205,43 @@ fn a_purge_lets_the_keys_go() {
     assert_eq!((machine.cursor(LOGS[0]).unwrap().floor(), machine.keys.size()), (10, (0, 0)));
 }
 
+fn reach_disk(machine: &mut QueueMachine) {
+    let outbox = machine.take_outbox().expect("there is something to write");
+    machine.committed(outbox.ticket, 0);
+}
+
+#[test]
+fn an_ack_from_before_a_restart_holds_up_its_key_until_it_is_on_disk() {
+    let (mut machine, entries) = keyed([1, 1, 2].into_iter());
+    assert_eq!(machine.ack(LOGS[0], 0), SettleStatus::Ok);
+    entries.iter().for_each(|entry| machine.offer(*entry));
+    assert_eq!((machine.first_ready_commit(), machine.ready_len()), (Some(CommitNo(3)), 1));
+    reach_disk(&mut machine);
+    assert_eq!((machine.first_ready_commit(), machine.ready_len()), (Some(CommitNo(2)), 2));
+}
+
+#[test]
+fn so_does_an_ack_of_what_is_parked_or_is_to_be_read_again() {
+    let (mut machine, entries) = keyed([1, 1, 1, 1, 1].into_iter());
+    machine.keys.bounds = keys::Bounds { each: 1, all: 5 };
+    entries.iter().for_each(|entry| machine.offer(*entry));
+    assert_eq!(machine.ack(LOGS[0], 0), SettleStatus::Ok);
+    let first = machine.take_outbox().unwrap();
+    assert_eq!(machine.ack(LOGS[0], 1), SettleStatus::Ok);
+    machine.committed(first.ticket, 0);
+    assert_eq!(machine.ready_len(), 0);
+    let parked = machine.take_outbox().unwrap();
+    assert_eq!(machine.ack(LOGS[0], 2), SettleStatus::Ok);
+    machine.committed(parked.ticket, 0);
+    while let Some((_, _, from)) = machine.again_from() {
+        let again = entries[from as usize..].iter().take_while(|entry| machine.take_again(entry)).count();
+        machine.end_again(from as usize + again == entries.len());
+    }
+    assert_eq!((machine.ready_len(), machine.stats().ready), (0, 2));
+    reach_disk(&mut machine);
+    assert_eq!(machine.first_ready_commit(), Some(CommitNo(4)));
+}
+
 #[test]
 fn what_expires_while_it_is_parked_leaves_at_once_and_the_order_stays() {
     let (mut machine, mut entries) = keyed([1, 1, 1, 1, 2].into_iter());

@@ -141,9 +141,6 @@ impl World {
     }
 
     pub(super) fn ack_of_earlier_life(&mut self) {
-        if self.ordering == Ordering::Key {
-            return;
-        }
         let Some(index) = self.any(self.promises.earlier.len()) else { return };
         let key = self.promises.earlier.swap_remove(index);
         if self.promises.exactly_once {

@@ -1,0 +1,57 @@
+//! Where keys are kept in order: messages that were settled while nobody knew their key, before they were read (again) or while
+//! they are parked. An ack with an id of an earlier life does that.
+//!
+//! Such a message holds up its key as any other does, until its end is on disk: else a crash could bring it back behind a later
+//! one of its key.
+
+use super::machine::{Key, QueueMachine, Table};
+use super::{Entry, Ordering};
+use crate::LogId;
+
+/// Late ends that are on their way to disk. For each the key that waits for it, or 0 as long as none does.
+pub(super) type LateEnds = Table<u64>;
+
+impl QueueMachine {
+    /// A message was settled that no key is known of: whose key it holds up turns out when it is come upon.
+    pub(super) fn await_late_end(&mut self, key: Key) {
+        if self.config.ordering == Ordering::Key {
+            self.effects.late.push(key);
+            self.late.insert(key, 0);
+        }
+    }
+
+    /// A message that is read for the first time, and settled already.
+    pub(super) fn pass_settled(&mut self, entry: &Entry) {
+        self.free_if_due((entry.log, entry.offset), entry.bytes);
+        if self.ends_late(entry) && !self.keys.parks(entry) {
+            self.wait_for_late_end(entry);
+        }
+    }
+
+    /// True if a settled message still holds up its key.
+    pub(super) fn ends_late(&self, entry: &Entry) -> bool {
+        !self.late.is_empty() && entry.key != 0 && self.late.contains_key(&(entry.log, entry.offset))
+    }
+
+    /// It is the turn of a settled message. True if its key has to wait for its end.
+    pub(super) fn wait_for_late_end(&mut self, entry: &Entry) -> bool {
+        let late = self.late.get_mut(&(entry.log, entry.offset));
+        late.map(|waits| *waits = entry.key).is_some()
+    }
+
+    /// Late ends are on disk: the keys that waited for them go on.
+    pub(super) fn late_ended(&mut self, late: Vec<Key>) {
+        for key in late {
+            let waits = self.late.remove(&key).filter(|waits| *waits != 0);
+            waits.into_iter().for_each(|waits| self.go_on(waits));
+        }
+    }
+
+    /// What was settled of a log counts no more. Keys that waited for it are to be freed.
+    pub(super) fn forget_late(&mut self, log: LogId) {
+        self.late.retain(|(of, _), _| *of != log);
+        for effects in self.committing.values_mut().chain([&mut self.effects]) {
+            effects.late.retain(|(of, _)| *of != log);
+        }
+    }
+}
