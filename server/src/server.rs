@@ -77,7 +77,9 @@ impl Server {
         health.set_service_status("", ServingStatus::Serving).await;
         let mut routes = grpc::routes(broker.clone())?;
         routes.add_service(health_service);
-        let serving = edge::serve(listener, routes.routes(), edge_limits(config), broker.places.clone(), draining);
+        let origins = config.web_origins.as_deref().map(Arc::from);
+        let places = broker.places.clone();
+        let serving = edge::serve(listener, routes.routes(), edge_limits(config), origins, places, draining);
         let serving = tokio::spawn(serving);
         tokio::spawn(retention::run(broker.clone()));
         tokio::spawn(tell_when_stopped(broker.clone(), health.clone()));
@@ -130,6 +132,7 @@ fn open_frames(config: &Config) -> Result<Arc<dyn FrameLog>, LogError> {
 
 fn edge_limits(config: &Config) -> EdgeLimits {
     EdgeLimits {
+        speaks_web: config.web_origins.is_some(),
         streams_max: config.streams_per_connection_max,
         first_bytes_timeout: config.first_bytes_timeout,
         keepalive_interval: config.keepalive_interval,

@@ -44,6 +44,18 @@ export class Signal {
   }
 }
 
+/** Lets everything else that is ready go first. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    // Browsers have none.
+    if (typeof setImmediate === "function") {
+      setImmediate(resolve);
+    } else {
+      setTimeout(resolve, 0);
+    }
+  });
+}
+
 /** Waits `ms`, or until `signal` is aborted. */
 export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) {

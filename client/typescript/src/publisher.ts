@@ -2,7 +2,9 @@ import { Signal, within } from "./async.js";
 import type { FerryError } from "./errors.js";
 import { isTransient, toFerryError, unavailable } from "./errors.js";
 import type { MessageInit } from "./message.js";
-import { Batch, Confirm } from "./publish/batch.js";
+import type { Batch } from "./publish/batch.js";
+import { Confirm } from "./publish/batch.js";
+import { Batches } from "./publish/batches.js";
 import type { Outbox, PublishLink } from "./publish/links.js";
 import type { DestinationLike } from "./publish/request.js";
 import { destinationName, requestHead } from "./publish/request.js";
@@ -12,7 +14,6 @@ import type { PublisherOptions, PublisherSettings, Settings } from "./settings.j
 import { publisherSettingsOf } from "./settings.js";
 import { traceAttributes } from "./trace.js";
 import type { ConfirmedBatch } from "./wire/publish.js";
-import { Writer } from "./wire/writer.js";
 
 export { Confirm };
 
@@ -28,22 +29,15 @@ export class Publisher {
   readonly #client: Settings;
   readonly #link: PublishLink;
   readonly #name: string;
-  readonly #head: Uint8Array;
+  readonly #batches: Batches;
   readonly #room: Room;
   readonly #onClose: () => void;
   readonly #news = new Signal();
   readonly #stop = new AbortController();
-  /** Being filled. */
-  #open: Batch | undefined;
-  /** Closed and neither confirmed nor failed, in order; of these, `#toSend` were not sent on this connection. */
-  #unconfirmed = new Map<number, Batch>();
-  #toSend: Batch[] = [];
-  #lastId = 0;
-  #batchBytes = 1 << 10;
   #running: Promise<void> | undefined;
-  #connected = false;
+  #isConnected = false;
   /** Counts connections, so that what an ended one still asks for is not answered. */
-  #generation = 0;
+  #connection = 0;
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -59,7 +53,7 @@ export class Publisher {
     this.#client = client;
     this.#link = link;
     this.#name = destinationName(to);
-    this.#head = requestHead(to, this.#settings);
+    this.#batches = new Batches(this.#settings, requestHead(to, this.#settings));
     this.#room = new Room(this.#settings.unconfirmedBytes);
     this.#onClose = onClose;
   }
@@ -71,15 +65,12 @@ export class Publisher {
   publish(message: MessageInit): Promise<Confirm> {
     const estimate = message.payload.length + MESSAGE_EXTRA_BYTES;
     const add = () => this.#add(message, estimate);
-    return this.#room.take(estimate) ? attempt(add) : this.#room.wait(estimate, add);
+    return this.#room.take(estimate) ? atOnce(add) : this.#room.wait(estimate, add);
   }
 
   /** Waits until all that was published before is confirmed, or has failed; then throws the first failure, if there was one. */
   async flush(): Promise<void> {
-    const batches = [...this.#unconfirmed.values()];
-    if (this.#open !== undefined) {
-      batches.push(this.#open);
-    }
+    const batches = this.#batches.all();
     await Promise.all(batches.map((batch) => batch.settled()));
     const error = batches.find((batch) => batch.error !== undefined)?.error;
     if (error !== undefined) {
@@ -89,18 +80,18 @@ export class Publisher {
 
   /** Flushes and ends the stream; nothing can be published any more. Throws as `flush` does. */
   close(): Promise<void> {
-    this.#closing ??= this.#finish();
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  async #finish(): Promise<void> {
+  async #close(): Promise<void> {
     this.#room.close(closed());
     this.#news.wake();
     try {
       await this.flush();
     } finally {
       // A connection ends its stream in order; an attempt to make one is of no use any more.
-      if (!this.#connected || !(await within(this.#running ?? Promise.resolve(), this.#client.callTimeoutMs))) {
+      if (!this.#isConnected || !(await within(this.#running ?? Promise.resolve(), this.#client.callTimeoutMs))) {
         this.#stop.abort();
       }
       await this.#running;
@@ -113,53 +104,19 @@ export class Publisher {
       this.#room.give(estimate);
       throw closed();
     }
-    const batch = this.#batchFor(estimate);
-    let bytes = 0;
+    let taken = 0;
     try {
-      bytes = batch.add(message, traceAttributes(this.#client.opentelemetry));
-    } finally {
-      this.#room.correct(estimate, bytes);
-    }
-    const confirm = new Confirm(batch, batch.messages - 1);
-    if (this.#isFull(batch)) {
-      this.#seal(batch);
-      this.#news.wake();
-    } else if (batch.messages === 1) {
-      this.#news.wake();
-    }
-    this.#expireLater();
-    this.#running ??= this.#run();
-    return confirm;
-  }
-
-  /** The batch that is being filled, or a new one if so many bytes more would be too many. */
-  #batchFor(bytes: number): Batch {
-    const open = this.#open;
-    if (open !== undefined) {
-      if (open.messages === 0 || open.bytes + bytes <= this.#settings.batchBytes) {
-        return open;
+      const { batch, bytes } = this.#batches.add(message, estimate, traceAttributes(this.#client.opentelemetry));
+      taken = bytes;
+      if (batch.messages === 1 || batch !== this.#batches.filling) {
+        this.#news.wake();
       }
-      this.#seal(open);
+      return new Confirm(batch, batch.messages - 1);
+    } finally {
+      this.#room.correct(estimate, taken);
+      this.#expireLater();
+      this.#running ??= this.#run();
     }
-    this.#open = this.#newBatch();
-    return this.#open;
-  }
-
-  #newBatch(): Batch {
-    // As large as the one before, so that a steady stream of messages does not copy each batch while it grows.
-    const writer = new Writer(this.#batchBytes).raw(this.#head);
-    return new Batch(++this.#lastId, Date.now(), writer);
-  }
-
-  #isFull(batch: Batch): boolean {
-    return batch.messages >= this.#settings.batchMessages || batch.bytes >= this.#settings.batchBytes;
-  }
-
-  #seal(batch: Batch): void {
-    this.#open = undefined;
-    this.#batchBytes = Math.min(batch.bytes + 256, this.#settings.batchBytes + 4_096);
-    this.#unconfirmed.set(batch.id, batch);
-    this.#toSend.push(batch);
   }
 
   /** Keeps a stream as long as there is something to send; fails what is open when that cannot be. */
@@ -178,42 +135,38 @@ export class Publisher {
     this.#running = undefined;
     if (error !== undefined && (!isTransient(error) || this.#stop.signal.aborted)) {
       this.#failAll(error);
-    } else if (this.#hasWork()) {
+    } else if (this.#batches.hasWork) {
       // It came while the stream ended for want of any.
       this.#running = this.#run();
     }
   }
 
   async #stream(answered: () => void): Promise<void> {
-    const generation = ++this.#generation;
-    this.#toSend = [...this.#unconfirmed.values()];
+    const connection = ++this.#connection;
+    this.#batches.sendAgain();
     const outbox: Outbox = {
-      next: () => this.#next(generation),
+      next: () => this.#next(connection),
       confirmed: (confirm) => this.#confirmed(confirm),
     };
     const connected = () => {
-      this.#connected = true;
+      this.#isConnected = true;
       answered();
     };
     try {
       await this.#link(outbox, this.#stop.signal, connected);
     } finally {
-      this.#connected = false;
-      this.#generation++;
+      this.#isConnected = false;
+      this.#connection++;
       this.#news.wake();
     }
-    if (this.#hasWork()) {
+    if (this.#batches.hasWork) {
       throw unavailable("the broker ended the publish stream");
     }
   }
 
-  #hasWork(): boolean {
-    return this.#unconfirmed.size > 0 || (this.#open?.messages ?? 0) > 0;
-  }
-
   #reconnect(error: FerryError, waitMs: number): boolean {
     // Without anything to send the next message connects anew.
-    const goesOn = this.#hasWork();
+    const goesOn = this.#batches.hasWork;
     if (goesOn) {
       this.#client.log(`publisher of ${this.#name}: ${error.message}; again in ${Math.round(waitMs)} ms`);
     }
@@ -221,60 +174,49 @@ export class Publisher {
   }
 
   /** The next batch to send; undefined when there are no more, or the connection that asks has ended. */
-  async #next(generation: number): Promise<Batch | undefined> {
-    while (generation === this.#generation) {
-      this.#sealIfDue();
-      const batch = this.#toSend.shift();
-      if (batch === undefined) {
-        if (this.#closing !== undefined) {
-          return undefined;
-        }
-        await this.#something();
-      } else if (!batch.isSettled) {
+  async #next(connection: number): Promise<Batch | undefined> {
+    while (connection === this.#connection) {
+      if (this.#closing !== undefined || this.#lingersMs() <= 0) {
+        this.#batches.seal();
+      }
+      const batch = this.#batches.take();
+      if (batch !== undefined || this.#closing !== undefined) {
         return batch;
       }
+      await this.#something();
     }
     return undefined;
   }
 
-  #sealIfDue(): void {
-    const open = this.#open;
-    if (open !== undefined && open.messages > 0 && (this.#closing !== undefined || this.#lingersMs(open) <= 0)) {
-      this.#seal(open);
-    }
-  }
-
-  #lingersMs(batch: Batch): number {
-    return this.#settings.lingerMs === 0 ? 0 : batch.startMs + this.#settings.lingerMs - Date.now();
+  /** How long the batch that is being filled is held back yet. */
+  #lingersMs(): number {
+    const { filling } = this.#batches;
+    const { lingerMs } = this.#settings;
+    return lingerMs === 0 || filling === undefined ? 0 : filling.startMs + lingerMs - Date.now();
   }
 
   /** Waits for something to send, or until the batch that is being filled has waited long enough. */
   async #something(): Promise<void> {
-    const open = this.#open;
-    const timer = open && setTimeout(() => this.#news.wake(), this.#lingersMs(open));
+    const timer = this.#batches.filling && setTimeout(() => this.#news.wake(), this.#lingersMs());
     await this.#news.wait();
     clearTimeout(timer);
   }
 
   #confirmed(confirm: ConfirmedBatch): void {
-    const batch = this.#unconfirmed.get(confirm.id);
+    const batch = this.#batches.get(confirm.id);
     // One that was given up meanwhile is told so already.
-    if (batch !== undefined) {
-      if (confirm.results !== undefined) {
-        const { results } = confirm;
-        this.#settle(batch, () => batch.confirm(results));
-      } else {
-        this.#refused(batch, confirm.failure ?? unavailable("the broker sent a confirm without an outcome"));
-      }
+    if (batch === undefined) {
+      return;
     }
-  }
-
-  #refused(batch: Batch, error: FerryError): void {
-    if (isTransient(error)) {
+    const { results, failure } = confirm;
+    if (results !== undefined) {
+      this.#settle(batch, () => batch.confirm(results));
+    } else if (failure === undefined || isTransient(failure)) {
       // Nothing of it is stored: it goes again with what is behind it, so that the order stays.
-      throw error;
+      throw failure ?? unavailable("the broker sent a confirm without an outcome");
+    } else {
+      this.#fail(batch, failure);
     }
-    this.#fail(batch, error);
   }
 
   #fail(batch: Batch, error: FerryError): void {
@@ -285,10 +227,9 @@ export class Publisher {
   }
 
   #settle(batch: Batch, how: () => void): void {
-    const bytes = batch.bytes - this.#head.length;
-    this.#unconfirmed.delete(batch.id);
+    const bytes = this.#batches.remove(batch);
     how();
-    if (!this.#hasWork()) {
+    if (!this.#batches.hasWork) {
       clearTimeout(this.#expiry);
       this.#expiry = undefined;
     }
@@ -296,21 +237,18 @@ export class Publisher {
   }
 
   #failAll(error: FerryError): void {
-    if (this.#open !== undefined) {
-      this.#seal(this.#open);
-    }
-    this.#toSend = [];
-    for (const batch of [...this.#unconfirmed.values()]) {
+    this.#batches.seal();
+    for (const batch of this.#batches.all()) {
       this.#fail(batch, error);
     }
   }
 
   /** Sees to it that the oldest batch is given up when its time is over. */
   #expireLater(): void {
-    if (this.#expiry !== undefined || !this.#hasWork()) {
+    const oldest = this.#expiry === undefined ? this.#batches.oldest : undefined;
+    if (oldest === undefined) {
       return;
     }
-    const oldest = this.#unconfirmed.values().next().value ?? (this.#open as Batch);
     const restMs = oldest.startMs + this.#settings.publishTimeoutMs - Date.now();
     this.#expiry = setTimeout(() => this.#expire(), Math.max(restMs, 0));
     // The stream keeps a program alive; this alone need not.
@@ -319,11 +257,9 @@ export class Publisher {
 
   #expire(): void {
     this.#expiry = undefined;
-    if (this.#open !== undefined && this.#open.messages > 0) {
-      this.#seal(this.#open);
-    }
+    this.#batches.seal();
     const before = Date.now() - this.#settings.publishTimeoutMs;
-    for (const batch of [...this.#unconfirmed.values()]) {
+    for (const batch of this.#batches.all()) {
       if (batch.startMs <= before) {
         const seconds = this.#settings.publishTimeoutMs / 1_000;
         this.#fail(batch, unavailable(`not confirmed within ${seconds} s: it may or may not be stored`));
@@ -337,6 +273,6 @@ function closed(): FerryError {
   return unavailable("the publisher is closed");
 }
 
-async function attempt<T>(work: () => T): Promise<T> {
+async function atOnce<T>(work: () => T): Promise<T> {
   return work();
 }

@@ -17,6 +17,9 @@ import type { Reader } from "./wire/reader.js";
 /** Deliveries of a broadcast that wait for the program; above, nothing more is read. Elsewhere the prefetch is the limit. */
 const BROADCAST_WAITING_MAX = 64;
 
+/** How long what is given back waits, so that the broker has noticed by then that the stream it would come on again has ended. */
+const RELEASE_DELAY_MS = 100;
+
 /**
  * A stream of deliveries: `for await (const delivery of subscriber)`. It goes on by itself when its connection breaks, with what it
  * holds; it throws only what trying again cannot help. Leaving the loop closes it. Made by `Client.subscribe`.
@@ -95,7 +98,8 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
     this.#taken = 0;
     this.#finishTakers(undefined);
     if (!this.#link.givesBack) {
-      this.#pending.release([...this.#held].filter((delivery) => !delivery.isSettled));
+      const held = [...this.#held].filter((delivery) => !delivery.isSettled);
+      this.#pending.release(held, RELEASE_DELAY_MS);
     }
     this.#pending.close();
     this.#isDrained.wake();

@@ -44,6 +44,8 @@ pub struct Config {
     pub keepalive_interval: Duration,
     /// How long its answer may take.
     pub keepalive_timeout: Duration,
+    /// Origins whose pages may call with gRPC-Web. None: it is not spoken.
+    pub web_origins: Option<Vec<String>>,
     /// Largest message, encoded.
     pub message_bytes_max: usize,
     /// Largest request.
@@ -125,6 +127,7 @@ impl Config {
             first_bytes_timeout: from.value(&t::FIRST_BYTES_TIMEOUT)?,
             keepalive_interval: from.value(&t::KEEPALIVE_INTERVAL)?,
             keepalive_timeout: from.value(&t::KEEPALIVE_TIMEOUT)?,
+            web_origins: from.value(&t::WEB_ORIGINS)?,
             message_bytes_max: from.value(&t::MESSAGE_BYTES)?,
             request_bytes_max: from.value(&t::REQUEST_BYTES)?,
             batch_items_max: from.value(&t::BATCH_ITEMS)? as usize,

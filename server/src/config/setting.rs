@@ -94,6 +94,20 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "must be an IP address and a port: 127.0.0.1:7171, [::1]:7171".into())
 }
 
+/// Origins as browsers send them.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, String> {
+    let origins: Vec<_> = text.split(',').map(|origin| origin.trim().to_owned()).collect();
+    let rule =
+        "must be origins as browsers send them, with commas between: https://app.example.com, http://localhost:5173";
+    if origins.iter().all(|origin| is_origin(origin)) { Ok(origins) } else { Err(rule.into()) }
+}
+
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_allowed)
+}
+
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "must be true or false".into())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::LogFormat;
-use super::setting::{Setting, address, bytes, count, duration, flag, memory, optional, path};
+use super::setting::{Setting, address, bytes, count, duration, flag, memory, optional, origins, path};
 
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,6 +98,12 @@ pub(super) const KEEPALIVE_TIMEOUT: Setting<Duration> = Setting {
     default: "10s",
     about: "a connection that does not answer so long is closed",
     read: |text| duration(text, SECOND, HOUR),
+};
+pub(super) const WEB_ORIGINS: Setting<Option<Vec<String>>> = Setting {
+    key: "web_origins",
+    default: "none",
+    about: "origins, with commas between, whose pages may call with gRPC-Web; none: it is not spoken",
+    read: |text| optional(text, origins),
 };
 pub(super) const MESSAGE_BYTES: Setting<usize> = Setting {
     key: "message_bytes_max",

@@ -83,6 +83,7 @@ fn every_setting_refuses_what_is_out_of_its_range() {
         ("first_bytes_timeout", "0s"),
         ("keepalive_interval", "1ms"),
         ("keepalive_timeout", "x"),
+        ("web_origins", "https://app.example.com/, *"),
         ("message_bytes_max", "1"),
         ("request_bytes_max", "7MiB"),
         ("batch_items_max", "1e3"),

@@ -1,9 +1,10 @@
-//! One connection: HTTP/2 with every limit set.
+//! One connection: HTTP/2, or HTTP/1.1 where browsers may call, with every limit set.
 
 use std::io::Cursor;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -19,6 +20,8 @@ use super::{EdgeLimits, stopped};
 
 /// What every HTTP/2 client says first.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// What a browser says first, where it may call.
+const WEB_METHODS: [&[u8]; 2] = [b"POST /", b"OPTIONS /"];
 
 /// How long a connection that is closed by request may take to hear why.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -29,6 +32,8 @@ const HEADER_BYTES_MAX: u32 = 16 << 10;
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 const SEND_BUFFER_BYTES: usize = 128 << 10;
+/// Of HTTP/1.1: a head has to fit in.
+const WEB_BUFFER_BYTES: usize = 64 << 10;
 
 /// Serves one connection until its peer has gone, or `closing` is true and its open calls have ended.
 pub(super) async fn serve<S>(
@@ -50,7 +55,8 @@ pub(super) async fn serve<S>(
         greeted = tokio::time::timeout(limits.first_bytes_timeout, greeting(&mut stream)) => greeted,
         () = stopped(&mut closing) => return,
     };
-    let Ok(Some(preface)) = greeted else { return };
+    let Ok(Some(first)) = greeted else { return };
+    let Some(protocol) = Protocol::of(&first, limits.speaks_web) else { return };
     let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: stream.peer_addr().ok() };
     let service = tower::ServiceBuilder::new()
         .map_request(move |mut request: http::Request<hyper::body::Incoming>| {
@@ -58,9 +64,21 @@ pub(super) async fn serve<S>(
             request.map(|body| Body::new(RequestBody(body)))
         })
         .service(Counting { inner: service, connection: place.connection.clone() });
+    let service = TowerToHyperService::new(service);
     let (reader, writer) = stream.into_split();
-    let stream = tokio::io::join(Cursor::new(preface).chain(reader), writer);
-    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+    let stream = TokioIo::new(tokio::io::join(Cursor::new(first).chain(reader), writer));
+    let ended = match protocol {
+        Protocol::Http2 => run(http2(limits).serve_connection(stream, service), closing, &place).await,
+        Protocol::Web => run(web(limits).serve_connection(stream, service), closing, &place).await,
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+fn http2(limits: EdgeLimits) -> hyper::server::conn::http2::Builder<TokioExecutor> {
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams_max)
         .max_local_error_reset_streams(LOCAL_RESETS_MAX)
@@ -70,10 +88,24 @@ pub(super) async fn serve<S>(
         .max_header_list_size(HEADER_BYTES_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(SEND_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+        .max_send_buf_size(SEND_BUFFER_BYTES);
+    builder
+}
+
+fn web(limits: EdgeLimits) -> hyper::server::conn::http1::Builder {
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.first_bytes_timeout).max_buf_size(WEB_BUFFER_BYTES);
+    builder
+}
+
+/// Lets a connection go on until it ends, the broker stops, or somebody closes it.
+async fn run<C: GracefulConnection>(
+    connection: C,
+    mut closing: watch::Receiver<bool>,
+    place: &Place,
+) -> Result<(), C::Error> {
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut closing) => {
             connection.as_mut().graceful_shutdown();
@@ -84,15 +116,28 @@ pub(super) async fn serve<S>(
             // Its streams end by themselves, if it reads that.
             tokio::time::timeout(CLOSE_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended");
     }
 }
 
-/// The first bytes of a connection, if they are those of HTTP/2.
+/// What is spoken on a connection.
+enum Protocol {
+    Http2,
+    /// HTTP/1.1: browsers speak HTTP/2 only behind TLS.
+    Web,
+}
+
+impl Protocol {
+    fn of(first: &[u8; PREFACE.len()], speaks_web: bool) -> Option<Self> {
+        if first == PREFACE {
+            return Some(Self::Http2);
+        }
+        (speaks_web && WEB_METHODS.iter().any(|method| first.starts_with(method))).then_some(Self::Web)
+    }
+}
+
+/// The first bytes of a connection: no request is shorter.
 async fn greeting(stream: &mut TcpStream) -> Option<[u8; PREFACE.len()]> {
     let mut bytes = [0; PREFACE.len()];
     stream.read_exact(&mut bytes).await.ok()?;
-    (bytes == *PREFACE).then_some(bytes)
+    Some(bytes)
 }

@@ -6,6 +6,7 @@ mod connections;
 mod places;
 mod request;
 mod trace;
+mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,13 @@ pub use calls::decode_status;
 pub use connections::Connection;
 pub use places::Places;
 pub use trace::note;
+use web::WebLayer;
 
 /// What one connection may use, and how long its end may take.
 #[derive(Debug, Clone, Copy)]
 pub struct EdgeLimits {
+    /// Whether HTTP/1.1 is spoken, for gRPC-Web.
+    pub speaks_web: bool,
     /// Most open streams of a connection.
     pub streams_max: u32,
     /// How long a new connection may stay silent.
@@ -50,10 +54,11 @@ pub async fn serve(
     listener: TcpListener,
     routes: tonic::service::Routes,
     limits: EdgeLimits,
+    web_origins: Option<Arc<[String]>>,
     places: Arc<Places>,
     mut draining: watch::Receiver<bool>,
 ) {
-    let service = CallsLayer.layer(routes.prepare());
+    let service = WebLayer { origins: web_origins }.layer(CallsLayer.layer(routes.prepare()));
     let start = |(stream, place), closing| connection::serve(stream, service.clone(), limits, closing, place);
     let mut connections = JoinSet::new();
     let mut report = tokio::time::interval(REPORT_EVERY);

@@ -31,6 +31,8 @@ export interface Inbox {
 export interface Settlements {
   /** What there is to settle, waiting for some; undefined: no more, and the stream is to end. */
   next(): Promise<SettleGroup[] | undefined>;
+  /** Aborted once nothing more is to be delivered. */
+  readonly closing: AbortSignal;
 }
 
 /** A way to consume. */
@@ -103,15 +105,26 @@ export function callLink(transport: Transport, timeoutMs: number): ConsumeLink {
   const run: ConsumeLink["run"] = async (open, settlements, inbox, signal) => {
     const stop = new AbortController();
     const abort = () => stop.abort();
-    signal.addEventListener("abort", abort);
-    const delivering = deliver(transport, open, inbox, stop.signal);
+    for (const ending of [signal, settlements.closing]) {
+      ending.addEventListener("abort", abort);
+      if (ending.aborted) {
+        abort();
+      }
+    }
     const settling = settleByCalls(transport, timeoutMs, settlements, inbox);
+    const delivering = deliver(transport, open, inbox, stop.signal).catch((error) => {
+      // The stream ends first, so that what is given back does not come on it again; then the rest is settled.
+      if (!settlements.closing.aborted) {
+        throw error;
+      }
+      return settling;
+    });
     try {
-      // Once there is nothing more to settle, the stream is ended from here.
       await Promise.race([delivering, settling]);
     } finally {
       signal.removeEventListener("abort", abort);
-      stop.abort();
+      settlements.closing.removeEventListener("abort", abort);
+      abort();
       settling.catch(() => {});
       await delivering.catch(() => {});
     }

@@ -1,4 +1,4 @@
-import { Signal } from "../async.js";
+import { Signal, turn } from "../async.js";
 import type { Delivery } from "../delivery.js";
 import type { FerryError } from "../errors.js";
 import { unavailable } from "../errors.js";
@@ -16,7 +16,7 @@ export class Pending {
   #lastId = 0;
   #news = new Signal();
   #connection = 0;
-  #isClosing = false;
+  readonly #closing = new AbortController();
   #ended: FerryError | undefined;
 
   /** True if all is answered. */
@@ -29,7 +29,7 @@ export class Pending {
     if (delivery.ackId.length === 0) {
       return answered(delivery, options, ["OK"]);
     }
-    if (this.#ended !== undefined || this.#isClosing) {
+    if (this.#ended !== undefined || this.#closing.signal.aborted) {
       return answered(delivery, options, this.#ended ?? unavailable("the subscriber is closed"));
     }
     const last = this.#toSend.at(-1);
@@ -41,10 +41,10 @@ export class Pending {
     return group.add(delivery);
   }
 
-  /** Gives deliveries back. */
-  release(deliveries: Delivery[]): void {
+  /** Gives deliveries back, to be delivered again after so many milliseconds. */
+  release(deliveries: Delivery[], delayMs = 0): void {
     for (let i = 0; i < deliveries.length; i += GROUP_MAX) {
-      const group = this.#newGroup({ action: "release" });
+      const group = this.#newGroup({ action: "release", delayMs });
       for (const delivery of deliveries.slice(i, i + GROUP_MAX)) {
         group.add(delivery);
       }
@@ -56,7 +56,7 @@ export class Pending {
     const connection = ++this.#connection;
     this.#toSend = [...this.#sent.values(), ...this.#toSend];
     this.#sent.clear();
-    return { next: () => this.#next(connection) };
+    return { next: () => this.#next(connection), closing: this.#closing.signal };
   }
 
   /** The connection has ended; nothing more is sent on it. */
@@ -75,7 +75,7 @@ export class Pending {
 
   /** Takes no more; what there is goes out, then the stream ends. */
   close(): void {
-    this.#isClosing = true;
+    this.#closing.abort();
     this.#news.wake();
   }
 
@@ -99,10 +99,12 @@ export class Pending {
         }
         return groups;
       }
-      if (this.#isClosing) {
+      if (this.#closing.signal.aborted) {
         return undefined;
       }
       await this.#news.wait();
+      // A program settles one by one what came together: it goes back together.
+      await turn();
     }
     return undefined;
   }

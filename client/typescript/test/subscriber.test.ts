@@ -1,0 +1,252 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { create, toBinary } from "@bufbuild/protobuf";
+import type { ConsumeLink, Inbox, Settlements } from "../src/consume/links.js";
+import type { SubscribeOptions } from "../src/consume/source.js";
+import type { Delivery } from "../src/delivery.js";
+import { makeError, unavailable } from "../src/errors.js";
+import { DeliverySchema, MessageSchema } from "../src/gen/ferrymq/v1/message_pb.js";
+import type { SubscribeRequest } from "../src/gen/ferrymq/v1/messaging_service_pb.js";
+import type { SettleGroup } from "../src/settle.js";
+import { Subscriber } from "../src/subscriber.js";
+import { Reader } from "../src/wire/reader.js";
+import { quickSettings } from "./helpers.js";
+
+/** One connection of a subscriber, in the test's hand. */
+interface Connection {
+  open: SubscribeRequest;
+  settlements: Settlements;
+  inbox: Inbox;
+  end(error?: Error): void;
+}
+
+/** A link whose connections the test takes one after the other. */
+class FakeLink implements ConsumeLink {
+  readonly givesBack: boolean;
+  #made: Connection[] = [];
+  #wanted: ((connection: Connection) => void)[] = [];
+
+  constructor(givesBack = true) {
+    this.givesBack = givesBack;
+  }
+
+  run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (error?: Error) => (error === undefined ? resolve() : reject(error));
+      // As it was when it was sent: it changes with what comes.
+      const connection = { open: { ...open }, settlements, inbox, end };
+      const wanted = this.#wanted.shift();
+      if (wanted === undefined) {
+        this.#made.push(connection);
+      } else {
+        wanted(connection);
+      }
+    });
+  }
+
+  /** The next connection. */
+  connection(): Promise<Connection> {
+    const made = this.#made.shift();
+    return made === undefined ? new Promise((resolve) => this.#wanted.push(resolve)) : Promise.resolve(made);
+  }
+}
+
+const TOKEN = new Uint8Array([1, 2, 3]);
+
+function subscriberOf(
+  link: ConsumeLink,
+  options: SubscribeOptions = { queue: "work" },
+  lines: string[] = [],
+): Subscriber {
+  return new Subscriber(options, link, quickSettings(lines), () => {});
+}
+
+function deliver(inbox: Inbox, ...numbers: number[]): void {
+  for (const number of numbers) {
+    deliverOne(inbox, number, new Uint8Array([number]));
+  }
+}
+
+function broadcast(inbox: Inbox, count: number): void {
+  for (let number = 0; number < count; number++) {
+    deliverOne(inbox, number, new Uint8Array(0));
+  }
+}
+
+function deliverOne(inbox: Inbox, number: number, ackId: Uint8Array): void {
+  const message = create(MessageSchema, { payload: new TextEncoder().encode(`m${number}`) });
+  const position = { log: 1n, offset: BigInt(number) };
+  const delivery = create(DeliverySchema, { message, ackId, attempt: 1, position });
+  inbox.delivered(new Reader(toBinary(DeliverySchema, delivery)));
+}
+
+async function next(subscriber: Subscriber): Promise<Delivery> {
+  const { value } = await subscriber.next();
+  assert.ok(value);
+  return value;
+}
+
+function ids(groups: SettleGroup[] | undefined): number[] {
+  return (groups ?? []).flatMap((group) => group.deliveries.map((delivery) => delivery.ackId[0] as number));
+}
+
+test("acks that come together go together, and each gets its own status", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const { inbox, settlements } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1, 2, 3);
+  const [one, two, three] = [await next(subscriber), await next(subscriber), await next(subscriber)];
+  const statuses = Promise.all([one.ack(), two.ack(), three.retry({ reason: "why" })]);
+  const groups = await settlements.next();
+  assert.deepEqual(
+    groups?.map((group) => group.deliveries.length),
+    [2, 1],
+  );
+  inbox.settled(groups?.[0]?.id ?? 0, ["OK", "ALREADY_SETTLED"]);
+  inbox.settled(groups?.[1]?.id ?? 0, ["OK"]);
+  assert.deepEqual(await statuses, ["OK", "ALREADY_SETTLED", "OK"]);
+});
+
+test("only the first settlement counts", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const { inbox, settlements } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1);
+  const delivery = await next(subscriber);
+  assert.equal(delivery.ack(), delivery.reject("too late"));
+  const groups = await settlements.next();
+  assert.deepEqual(
+    groups?.map((group) => group.options.action),
+    ["ack"],
+  );
+});
+
+test("a broken connection is taken up with what is held, and unanswered settlements go again", async () => {
+  const link = new FakeLink();
+  const lines: string[] = [];
+  const subscriber = subscriberOf(link, { queue: "work" }, lines);
+  const first = await link.connection();
+  first.inbox.opened(TOKEN);
+  deliver(first.inbox, 1, 2, 3);
+  const one = await next(subscriber);
+  const two = await next(subscriber);
+  const acked = one.ack();
+  assert.deepEqual(ids(await first.settlements.next()), [1]);
+  first.end(unavailable("gone"));
+  const second = await link.connection();
+  assert.deepEqual(second.open.resumeToken, TOKEN);
+  assert.deepEqual(
+    second.open.heldAckIds.map((id) => id[0]),
+    [1, 2, 3],
+  );
+  second.inbox.opened(TOKEN);
+  const again = await second.settlements.next();
+  assert.deepEqual(ids(again), [1]);
+  second.inbox.settled(again?.[0]?.id ?? 0, ["ALREADY_SETTLED"]);
+  assert.equal(await acked, "ALREADY_SETTLED");
+  two.ack();
+  assert.deepEqual(ids(await second.settlements.next()), [2]);
+  assert.equal((await next(subscriber)).message.text(), "m3");
+  assert.equal(lines.length, 1);
+});
+
+test("a broker that does not know it any more: what was not taken comes again, not twice", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const first = await link.connection();
+  first.inbox.opened(TOKEN);
+  deliver(first.inbox, 1, 2);
+  await next(subscriber);
+  first.end(unavailable("gone"));
+  const second = await link.connection();
+  second.inbox.opened(new Uint8Array([9]));
+  deliver(second.inbox, 2);
+  assert.equal((await next(subscriber)).message.text(), "m2");
+  second.end(unavailable("gone"));
+  const third = await link.connection();
+  assert.deepEqual(
+    third.open.heldAckIds.map((id) => id[0]),
+    [2],
+  );
+});
+
+test("a broadcast goes on behind its last message, and is not read ahead without bound", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link, { topic: "orders" });
+  const first = await link.connection();
+  first.inbox.opened(new Uint8Array(0));
+  broadcast(first.inbox, 100);
+  const room = first.inbox.room();
+  assert.ok(room !== undefined, "it reads on");
+  for (let i = 0; i < 100; i++) {
+    const delivery = await next(subscriber);
+    assert.equal(await delivery.ack(), "OK");
+  }
+  await room;
+  first.end(unavailable("gone"));
+  const second = await link.connection();
+  assert.deepEqual(second.open.start?.at.value, { $typeName: "ferrymq.v1.Position", log: 1n, offset: 100n });
+});
+
+test("an error that cannot be helped ends it, behind what had come", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const { inbox, end } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1);
+  end(makeError(5, "the queue was deleted", { reason: "QUEUE_NOT_FOUND" }));
+  const delivery = await next(subscriber);
+  await assert.rejects(subscriber.next(), { code: "NOT_FOUND", reason: "QUEUE_NOT_FOUND" });
+  await assert.rejects(async () => await delivery.ack(), { code: "NOT_FOUND" });
+});
+
+test("close waits for answers, and what was not taken is not handed out any more", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const { inbox, settlements, end } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1, 2);
+  const one = await next(subscriber);
+  const acked = one.ack();
+  const closing = subscriber.close();
+  const groups = await settlements.next();
+  assert.equal(await settlements.next(), undefined);
+  inbox.settled(groups?.[0]?.id ?? 0, ["OK"]);
+  end();
+  await closing;
+  assert.equal(await acked, "OK");
+  assert.equal((await subscriber.next()).done, true);
+});
+
+test("where the stream does not give back what is held, close releases it", async () => {
+  const link = new FakeLink(false);
+  const subscriber = subscriberOf(link);
+  const { inbox, settlements, end } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1, 2);
+  await next(subscriber);
+  const closing = subscriber.close();
+  const groups = await settlements.next();
+  assert.deepEqual([groups?.[0]?.options.action, ids(groups)], ["release", [1, 2]]);
+  inbox.settled(groups?.[0]?.id ?? 0, ["OK", "OK"]);
+  end();
+  await closing;
+});
+
+test("leaving the loop closes it", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link);
+  const { inbox, settlements, end } = await link.connection();
+  inbox.opened(TOKEN);
+  deliver(inbox, 1);
+  const ending = settlements.next().then((groups) => {
+    assert.equal(groups, undefined);
+    end();
+  });
+  for await (const _ of subscriber) {
+    break;
+  }
+  await ending;
+});
