@@ -16,7 +16,8 @@ pub struct Block {
 /// What a block is.
 #[derive(Debug, PartialEq)]
 pub enum Shows {
-    /// Commands for a shell: indented, fenced without a language, or the cells of a table that begin with the program.
+    /// Commands for a shell: indented, fenced without a language, or those in a table that begin with the program and leave nothing in
+    /// CAPITALS to be filled in.
     Commands,
     /// What the commands before it print: fenced as `text`.
     Output,
@@ -86,7 +87,11 @@ fn indented(lines: &[&str]) -> Taken {
 fn table(lines: &[&str]) -> Taken {
     let rows: Vec<&str> = lines.iter().take_while(|line| line.starts_with('|')).copied().collect();
     let code = rows.iter().flat_map(|row| row.split('`').skip(1).step_by(2));
-    let commands: Vec<String> =
-        code.filter(|code| code.starts_with("ferrymq ")).map(|code| code.replace("\\|", "|")).collect();
+    let commands = code.filter(|code| code.starts_with("ferrymq ") && !code.split_whitespace().any(is_to_be_filled_in));
+    let commands: Vec<String> = commands.map(|code| code.replace("\\|", "|")).collect();
     (rows.len(), Shows::Commands, commands.join("\n"))
+}
+
+fn is_to_be_filled_in(word: &str) -> bool {
+    word.len() > 1 && word.chars().take(2).all(|c| c.is_ascii_uppercase())
 }

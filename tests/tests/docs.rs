@@ -11,8 +11,9 @@ fn root() -> PathBuf {
 }
 
 /// The pages that say what the broker does.
-fn pages() -> [PathBuf; 5] {
-    ["semantics", "patterns", "filters", "operations", "benchmarks"].map(|page| root().join(format!("docs/{page}.md")))
+fn pages() -> Vec<PathBuf> {
+    let pages = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting"];
+    pages.iter().map(|page| root().join(format!("docs/{page}.md"))).collect()
 }
 
 /// Targets of `[text](target)`.
