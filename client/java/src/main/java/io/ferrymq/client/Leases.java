@@ -1,0 +1,174 @@
+package io.ferrymq.client;
+
+import com.google.protobuf.ByteString;
+import io.ferrymq.v1.AckResponse;
+import io.ferrymq.v1.ExtendLeaseRequest;
+import io.ferrymq.v1.ExtendLeaseResponse;
+import io.ferrymq.v1.MessagingServiceGrpc;
+import io.ferrymq.v1.NackMode;
+import io.ferrymq.v1.NackRequest;
+import io.ferrymq.v1.NackResponse;
+import io.ferrymq.v1.SettleStatus;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/** What one pull brought: extends the leases until all is settled or it is closed, and settles with calls. */
+final class Leases implements Settler {
+    /** The most ack ids in one call that every broker takes. */
+    private static final int IDS_MAX = 1000;
+
+    private static final long RENEWAL_LEAST_MS = 100;
+
+    private final Connection connection;
+    private final Consumer<Leases> done;
+    private final ScheduledFuture<?> renewal;
+    private final ReentrantLock lock = new ReentrantLock();
+    // All of what follows is under the lock.
+    private final Set<ByteString> held = new HashSet<>();
+    private final Settlements settlements = new Settlements();
+    private boolean calling;
+
+    Leases(Connection connection, List<io.ferrymq.v1.Delivery> deliveries, Duration lease, Consumer<Leases> done) {
+        this.connection = connection;
+        this.done = done;
+        deliveries.forEach(delivery -> held.add(delivery.getAckId()));
+        long every = Math.max(RENEWAL_LEAST_MS, lease.toMillis() / 2);
+        renewal = connection.timer.scheduleWithFixedDelay(this::renew, every, every, TimeUnit.MILLISECONDS);
+    }
+
+    @Override
+    public CompletableFuture<SettleStatus> settle(ByteString ackId, Settle how) {
+        CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
+        lock.lock();
+        try {
+            settlements.add(ackId, how, answer);
+        } finally {
+            lock.unlock();
+        }
+        callNext();
+        return answer;
+    }
+
+    /** One call at a time: what is settled meanwhile goes together with the next. */
+    private void callNext() {
+        SettleGroup group;
+        lock.lock();
+        try {
+            if (calling || !settlements.hasUnsent()) {
+                return;
+            }
+            calling = true;
+            group = settlements.take(1).get(0);
+            settlements.answered(group.id);
+        } finally {
+            lock.unlock();
+        }
+        call(group).whenCompleteAsync((statuses, error) -> answered(group, statuses, error), connection.executor);
+    }
+
+    private CompletableFuture<List<SettleStatus>> call(SettleGroup group) {
+        Duration timeout = connection.options.callTimeout;
+        if (group.how.longer()) {
+            return connection
+                    .call(MessagingServiceGrpc.getExtendLeaseMethod(), group.extend(), timeout)
+                    .thenApply(ExtendLeaseResponse::getStatusesList);
+        }
+        if (group.how.mode() == null) {
+            return connection
+                    .call(MessagingServiceGrpc.getAckMethod(), group.ack(), timeout)
+                    .thenApply(AckResponse::getStatusesList);
+        }
+        return connection
+                .call(MessagingServiceGrpc.getNackMethod(), group.nack(), timeout)
+                .thenApply(NackResponse::getStatusesList);
+    }
+
+    private void answered(SettleGroup group, List<SettleStatus> statuses, Throwable error) {
+        boolean over;
+        lock.lock();
+        try {
+            calling = false;
+            group.settled(held::remove);
+            over = held.isEmpty() && !settlements.hasUnsent();
+        } finally {
+            lock.unlock();
+        }
+        if (statuses != null) {
+            group.answer(statuses);
+        } else {
+            group.fail(Futures.failure(error));
+        }
+        callNext();
+        if (over) {
+            end();
+        }
+    }
+
+    private void renew() {
+        List<ByteString> all = held();
+        for (int from = 0; from < all.size(); from += IDS_MAX) {
+            List<ByteString> some = all.subList(from, Math.min(from + IDS_MAX, all.size()));
+            ExtendLeaseRequest request =
+                    ExtendLeaseRequest.newBuilder().addAllAckIds(some).build();
+            connection
+                    .call(MessagingServiceGrpc.getExtendLeaseMethod(), request, connection.options.callTimeout)
+                    .whenComplete((response, error) -> renewed(some, response, error));
+        }
+    }
+
+    private void renewed(List<ByteString> ids, ExtendLeaseResponse response, Throwable error) {
+        if (error != null) {
+            Log.warn("leases of pulled messages were not extended: " + error.getMessage());
+            return;
+        }
+        lock.lock();
+        try {
+            for (int at = 0; at < Math.min(ids.size(), response.getStatusesCount()); at++) {
+                boolean lost = response.getStatuses(at) == SettleStatus.SETTLE_STATUS_LEASE_LOST;
+                if (lost && held.remove(ids.get(at))) {
+                    Log.warn("the lease of a pulled message was lost");
+                }
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private List<ByteString> held() {
+        lock.lock();
+        try {
+            return new ArrayList<>(held);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private void end() {
+        renewal.cancel(false);
+        done.accept(this);
+    }
+
+    /** What is held goes back without a failure. */
+    void close() {
+        end();
+        List<ByteString> all = held();
+        List<CompletableFuture<NackResponse>> calls = new ArrayList<>();
+        for (int from = 0; from < all.size(); from += IDS_MAX) {
+            NackRequest release = NackRequest.newBuilder()
+                    .addAllAckIds(all.subList(from, Math.min(from + IDS_MAX, all.size())))
+                    .setMode(NackMode.NACK_MODE_RELEASE)
+                    .build();
+            calls.add(connection.call(MessagingServiceGrpc.getNackMethod(), release, connection.options.callTimeout));
+        }
+        // One that fails: it goes back when its lease ends.
+        calls.forEach(call -> Futures.ends(call, connection.options.callTimeout));
+    }
+}

@@ -1,0 +1,85 @@
+package io.ferrymq.client;
+
+import com.google.protobuf.ByteString;
+import io.ferrymq.v1.AckRequest;
+import io.ferrymq.v1.ExtendLeaseRequest;
+import io.ferrymq.v1.NackRequest;
+import io.ferrymq.v1.SettleStatus;
+import io.ferrymq.v1.Settlement;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+
+/** Deliveries that are settled alike and together. */
+final class SettleGroup {
+    final long id;
+    final Settle how;
+    final List<ByteString> ackIds = new ArrayList<>();
+    private final List<CompletableFuture<SettleStatus>> answers = new ArrayList<>();
+
+    SettleGroup(long id, Settle how) {
+        this.id = id;
+        this.how = how;
+    }
+
+    void add(ByteString ackId, CompletableFuture<SettleStatus> answer) {
+        ackIds.add(ackId);
+        answers.add(answer);
+    }
+
+    Settlement wire() {
+        Settlement.Builder settlement = Settlement.newBuilder().setId(id);
+        if (how.longer()) {
+            return settlement.setExtend(extend()).build();
+        }
+        return how.mode() == null
+                ? settlement.setAck(ack()).build()
+                : settlement.setNack(nack()).build();
+    }
+
+    AckRequest ack() {
+        return AckRequest.newBuilder().addAllAckIds(ackIds).build();
+    }
+
+    NackRequest nack() {
+        NackRequest.Builder nack = NackRequest.newBuilder().addAllAckIds(ackIds);
+        if (how.length() != null) {
+            nack.setDelay(Durations.wire(how.length()));
+        }
+        return nack.setMode(how.mode()).setReason(how.reason()).build();
+    }
+
+    ExtendLeaseRequest extend() {
+        ExtendLeaseRequest.Builder extend = ExtendLeaseRequest.newBuilder().addAllAckIds(ackIds);
+        if (how.length() != null) {
+            extend.setLease(Durations.wire(how.length()));
+        }
+        return extend.build();
+    }
+
+    /** Names each delivery that is not held any more. */
+    void settled(Consumer<ByteString> settled) {
+        if (!how.longer()) {
+            ackIds.forEach(settled);
+        }
+    }
+
+    /** Tells everyone who waits. */
+    void answer(List<SettleStatus> statuses) {
+        for (int at = 0; at < answers.size(); at++) {
+            CompletableFuture<SettleStatus> answer = answers.get(at);
+            SettleStatus status = at < statuses.size() ? statuses.get(at) : SettleStatus.SETTLE_STATUS_UNSPECIFIED;
+            boolean fine =
+                    status == SettleStatus.SETTLE_STATUS_OK || status == SettleStatus.SETTLE_STATUS_ALREADY_SETTLED;
+            if (!fine && answer.getNumberOfDependents() == 0) {
+                Log.warn("a settlement that nobody waits for came too late: " + status);
+            }
+            answer.complete(status);
+        }
+    }
+
+    void fail(FerryException error) {
+        answers.forEach(answer -> answer.completeExceptionally(error));
+    }
+}
