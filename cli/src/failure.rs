@@ -34,6 +34,10 @@ impl Failure {
         Self { exit_code: exit::USAGE, ..Self::other(message) }
     }
 
+    pub fn precondition(message: impl Into<String>) -> Self {
+        Self { exit_code: exit::PRECONDITION, ..Self::other(message) }
+    }
+
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self { exit_code: exit::UNAVAILABLE, ..Self::other(message) }
     }

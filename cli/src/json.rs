@@ -1,6 +1,7 @@
 //! Protocol messages as JSON, and back: field names as in the definitions, numbers as numbers, and payloads as text where
 //! they are text.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -36,6 +37,12 @@ pub fn to_message(text: &str) -> Result<Message, String> {
     wire_payload(object)?;
     let dynamic = DynamicMessage::deserialize(descriptor("Message"), json).map_err(|e| e.to_string())?;
     dynamic.transcode_to().map_err(|e| e.to_string())
+}
+
+/// The attributes of a message as one JSON object, in the order of their names.
+pub fn attributes(message: &Message) -> String {
+    let sorted: BTreeMap<_, _> = message.attributes.iter().collect();
+    serde_json::json!(sorted).to_string()
 }
 
 fn descriptor(name: &str) -> MessageDescriptor {
@@ -85,6 +92,7 @@ fn wire_payload(object: &mut Map<String, Value>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use ferrymq_client::v1::Delivery;
+    use ferrymq_client::v1::message::Due;
 
     use super::*;
 
@@ -108,11 +116,22 @@ mod tests {
             payload: "x".into(),
             attributes: [("payload".to_owned(), "eA==".to_owned())].into(),
             routing_key: "a.b".into(),
+            ordering_key: "o".into(),
+            message_id: "id".into(),
+            content_type: "text/plain".into(),
+            priority: 3,
             ttl_ms: 5_000_000_000,
-            ..Default::default()
+            reply_to: "queue/answers".into(),
+            correlation_id: "c".into(),
+            due: Some(Due::DelayMs(6_000_000_000)),
         };
         assert_eq!(round_trip(&message), message);
-        assert_eq!(of("Message", &message)["ttl_ms"], 5_000_000_000_i64);
+        let at = Message { due: Some(Due::DeliverAtMs(1_795_176_000_000)), ..message.clone() };
+        assert_eq!(round_trip(&at), at);
+        let json = of("Message", &message);
+        assert_eq!(json["ttl_ms"], 5_000_000_000_i64);
+        // Whoever adds a field to the protocol is told to add it here.
+        assert_eq!(json.as_object().map(Map::len), Some(descriptor("Message").fields().len() - 1));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod commands;
 mod failure;
+mod format;
 mod human;
 mod json;
 mod output;

@@ -72,23 +72,6 @@ fn a_bad_message_line_is_a_usage_error() {
 }
 
 #[test]
-fn subscribe_stops_after_count_and_says_what_it_acked() {
-    let output = Noop::start().run("subscribe --queue jobs-3 --count 150", "");
-    assert!(output.status.success());
-    assert_eq!(text(&output.stdout), "xxx\n".repeat(150));
-    assert!(text(&output.stderr).contains("150 printed, 150 acked"));
-}
-
-#[test]
-fn nothing_is_acked_with_no_ack() {
-    let output = Noop::start().run("subscribe --queue jobs-3 --count 2 --no-ack --json", "");
-    let first = text(&output.stdout).lines().next().unwrap();
-    let delivery: serde_json::Value = serde_json::from_str(first).unwrap();
-    assert_eq!(delivery["message"]["payload"], "xxx");
-    assert!(text(&output.stderr).contains("2 printed, 0 acked"));
-}
-
-#[test]
 fn exit_codes_tell_scripts_what_happened() {
     let down = ferrymq("stats --url http://127.0.0.1:1 --json", "");
     assert_eq!(down.status.code(), Some(5));

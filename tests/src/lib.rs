@@ -1,6 +1,7 @@
 //! The harness of the scenarios: a real broker process, and short words for what they do with it.
 
 mod broker;
+pub mod cli;
 mod examples;
 mod pages;
 mod verbatim;

@@ -19,6 +19,8 @@ fn words(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (c, Some(end)) if c == end => quote = None,
+            // What follows is the shell's: files and other programs.
+            ('<' | '>' | '|' | '&', None) if word.is_none() => break,
             (' ', None) => words.extend(word.take()),
             (c, _) => word.get_or_insert_default().push(c),
         }
@@ -27,7 +29,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The commands of a page: indented or fenced lines that begin with the program, or pipe into it.
+/// The commands of a page: indented or fenced lines that begin with the program; or else what is piped into it.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let lines = page.lines().map(str::trim);
     let told = lines.filter_map(|line| {
@@ -39,7 +41,7 @@ fn commands(page: &str) -> Vec<Vec<String>> {
 #[test]
 fn every_command_in_the_documentation_can_be_typed() {
     let mut count = 0;
-    for page in ["README.md", "docs/patterns.md", "docs/filters.md"] {
+    for page in ["README.md", "docs/patterns.md", "docs/filters.md", "docs/operations.md"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
         for command in commands(&std::fs::read_to_string(path).unwrap()) {
             assert!(Cli::try_parse_from(&command).is_ok(), "{page}: {command:?} is refused");
@@ -54,4 +56,6 @@ fn words_are_taken_apart_as_a_shell_does() {
     let line = r#"ferrymq publish t '{"id": 1}' --attribute "a=b c"   # why"#;
     assert_eq!(words(line), ["ferrymq", "publish", "t", r#"{"id": 1}"#, "--attribute", "a=b c"]);
     assert_eq!(words("a '' b#c"), ["a", "", "b#c"]);
+    assert_eq!(words("a 'x > y' > file"), ["a", "x > y"]);
+    assert_eq!(words("a | b"), ["a"]);
 }

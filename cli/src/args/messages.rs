@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use ferrymq_client::v1::LogPoint;
 
+use super::Printing;
 use crate::values;
 
 /// `ferrymq publish` and `ferrymq send`.
@@ -20,7 +21,7 @@ pub struct PublishArgs {
     #[arg(long)]
     pub file: Option<PathBuf>,
     /// Each line of stdin is a message as `subscribe --json` prints it, not a payload.
-    #[arg(long, conflicts_with_all = ["payload", "file"])]
+    #[arg(long, visible_alias = "json-lines", conflicts_with_all = ["payload", "file"])]
     pub messages: bool,
     /// Routing key: words with dots between.
     #[arg(long)]
@@ -76,6 +77,9 @@ pub struct SubscribeArgs {
     /// Only look: what was printed goes back to the queue in the end.
     #[arg(long)]
     pub no_ack: bool,
+    /// How. Default: the payload and the end of a line.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// `ferrymq peek`.

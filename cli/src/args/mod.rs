@@ -5,7 +5,9 @@ mod connected;
 #[cfg(test)]
 mod documented;
 mod messages;
+mod printing;
 mod resources;
+mod settling;
 mod snapshots;
 
 use std::path::PathBuf;
@@ -15,7 +17,9 @@ use clap::{Parser, Subcommand};
 pub use broker::{BenchArgs, ServeArgs};
 pub use connected::{ConnectionCommand, ConsumerCommand};
 pub use messages::{PeekArgs, PeekState, PeekWhich, PublishArgs, PurgeArgs, QueuePeekArgs, StatsArgs, SubscribeArgs};
+pub use printing::Printing;
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, QueueOrdering, TopicCommand};
+pub use settling::{AckArgs, ExtendArgs, NackArgs, PullArgs, SourceArgs};
 pub use snapshots::SnapshotCommand;
 
 const EXIT_CODES: &str = "\
@@ -111,7 +115,8 @@ pub enum Command {
   ferrymq publish orders 'hello' --key eu.de --attribute source=shop
   ferrymq publish bookings '+20 EUR' --ordering-key account-7
   ferrymq publish orders --file invoice.pdf
-  cat events.ndjson | ferrymq publish events")]
+  cat events.ndjson | ferrymq publish events
+  ferrymq subscribe --topic orders --from earliest --until latest --json | ferrymq publish copy --messages")]
     Publish(PublishArgs),
     /// Send straight into a queue: an argument, a file, or each line of stdin.
     #[command(after_help = "Examples:
@@ -126,8 +131,34 @@ pub enum Command {
   ferrymq subscribe --topic orders --from -1h --until latest
   ferrymq subscribe --topic orders --from 2026-11-20T12:00:00Z --until 2026-11-20T13:00:00Z --json
   ferrymq subscribe --topic orders --from 12:4711 --count 10
-  ferrymq subscribe --queue jobs --count 10 --json")]
+  ferrymq subscribe --queue jobs --count 10 --json
+  ferrymq subscribe --queue jobs --format '{publish_time} {routing_key} {payload}'")]
     Subscribe(SubscribeArgs),
+    /// Take messages that wait and print them with the ids to settle them by: for scripts.
+    #[command(after_help = "Examples:
+  ferrymq pull jobs --max 10 --lease 2m --json
+  ferrymq pull jobs --wait 0s --format '{ack_id} {payload}'
+  ferrymq pull jobs --raw --ack > job.bin
+  ferrymq pull jobs --max 100 --json | tee jobs.ndjson | ferrymq ack")]
+    Pull(PullArgs),
+    /// Settle what was pulled: done.
+    #[command(after_help = "Examples:
+  ferrymq ack ID ID
+  ferrymq ack < ids.txt
+  ferrymq pull jobs --json | ferrymq ack --json")]
+    Ack(AckArgs),
+    /// Settle what was pulled: failed, to come again, or to be given up.
+    #[command(after_help = "Examples:
+  ferrymq nack ID --reason 'no route to host' --delay 10m
+  ferrymq nack ID --reject --reason 'no such account'
+  ferrymq pull jobs --max 100 --json | ferrymq nack --release")]
+    Nack(NackArgs),
+    /// Hold what was pulled for longer.
+    #[command(after_help = "Examples:
+  ferrymq extend ID
+  ferrymq extend ID --lease 2m
+  ferrymq extend --lease 5m < ids.txt")]
+    Extend(ExtendArgs),
     /// Look at the messages of a queue or topic without taking them.
     #[command(after_help = "Examples:
   ferrymq peek jobs --state unsettled,backing-off

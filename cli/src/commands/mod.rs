@@ -4,11 +4,15 @@ mod binding;
 mod check;
 mod connected;
 mod inspect;
+mod lines;
 mod peek;
 mod publish;
+mod pull;
 mod queue;
 mod serve;
+mod settle;
 mod snapshot;
+mod stop;
 mod subscribe;
 mod topic;
 
@@ -69,6 +73,10 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
             publish::run(args, destination, context).await
         }
         Command::Subscribe(args) => subscribe::run(args, context).await,
+        Command::Pull(args) => pull::run(args, context).await,
+        Command::Ack(args) => settle::ack(args, context).await,
+        Command::Nack(args) => settle::nack(args, context).await,
+        Command::Extend(args) => settle::extend(args, context).await,
         Command::Peek(args) => peek::run(args, context).await,
         Command::Purge(args) => inspect::purge(args, context).await,
         Command::Stats(args) => inspect::stats(args, context).await,

@@ -1,23 +1,17 @@
 //! `ferrymq publish` and `ferrymq send`.
 
-use std::io::{self, BufRead, Read as _};
-
-use ferrymq_client::Destination;
-use ferrymq_client::streams::{BatchConfirm, PublishStreamOptions};
-use ferrymq_client::v1::{Message, PublishRequest, PublishResponse};
+use ferrymq_client::v1::{Message, PublishRequest, PublishResult};
+use ferrymq_client::{Confirm, Destination, PublisherOptions};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
-use super::Context;
+use super::{Context, lines};
 use crate::args::PublishArgs;
 use crate::failure::Failure;
 use crate::{json, output};
 
-const BATCH_MESSAGES_MAX: usize = 500;
-const BATCH_BYTES_MAX: usize = 512 << 10;
-/// Above every limit that a broker may have: the broker refuses what is too large for it, this only guards our memory.
-const LINE_BYTES_MAX: u64 = 256 << 20;
-const UNREAD_CONFIRMS_MAX: usize = 1024;
+/// Confirms that wait to be counted; the publisher bounds their bytes.
+const UNREAD_CONFIRMS_MAX: usize = 16_384;
 
 /// What was confirmed so far.
 #[derive(Default)]
@@ -27,10 +21,9 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, response: &PublishResponse) {
-        self.published += response.results.len() as u64;
-        let unmatched = response.results.iter().filter(|result| result.queues_matched == 0);
-        self.unmatched += unmatched.count() as u64;
+    fn add(&mut self, result: &PublishResult) {
+        self.published += 1;
+        self.unmatched += u64::from(result.queues_matched == 0);
     }
 }
 
@@ -81,35 +74,42 @@ async fn publish_one(
     let response = context.client.messaging().publish(request).await;
     let response = response.map_err(ferrymq_client::Error::from)?;
     let mut tally = Tally::default();
-    tally.add(response.get_ref());
+    response.get_ref().results.iter().for_each(|result| tally.add(result));
     Ok(tally)
 }
 
 async fn publish_lines(args: &PublishArgs, to: Destination, context: &Context) -> Result<Tally, Failure> {
-    let mut options = PublishStreamOptions::default();
-    options.template.require_route = args.require_route;
-    let publisher = context.client.publish_stream_with(to, options);
+    let options = PublisherOptions { require_route: args.require_route, ..PublisherOptions::default() };
+    let publisher = context.client.publisher_with(to, options);
     let (confirms, receiver) = mpsc::channel(UNREAD_CONFIRMS_MAX);
     let mut tally = tokio::spawn(count(receiver));
 
-    let mut lines = stdin_messages(template(args), args.messages);
-    loop {
-        let batch = tokio::select! {
-            batch = next_batch(&mut lines) => batch,
+    let (template, whole) = (template(args), args.messages);
+    let mut messages = lines::of_stdin(move |line, number| parse(line, &template, whole, number));
+    let unread = loop {
+        let message = tokio::select! {
+            message = messages.recv() => message,
             // It ends early only with a confirm that failed: that is told at once, not after the next line.
             ended = &mut tally => return counted(ended),
         };
-        let Some(batch) = batch else { break };
-        let sent = publisher.publish(batch?).await;
+        let message = match message {
+            Some(Ok(message)) => message,
+            Some(Err(failure)) => break Some(failure),
+            None => break None,
+        };
+        let confirm = publisher.publish(message).await?;
         // The counting side has the reason: the first confirm that failed.
-        if confirms.send(sent?).await.is_err() {
-            break;
+        if confirms.send(confirm).await.is_err() {
+            break None;
         }
-    }
+    };
     drop(confirms);
     let tally = counted(tally.await)?;
-    publisher.finish().await?;
-    Ok(tally)
+    publisher.close().await?;
+    match unread {
+        Some(failure) => Err(failure.hint(format!("the {} messages before it are on disk", tally.published))),
+        None => Ok(tally),
+    }
 }
 
 fn counted(ended: Result<Result<Tally, Failure>, tokio::task::JoinError>) -> Result<Tally, Failure> {
@@ -117,80 +117,18 @@ fn counted(ended: Result<Result<Tally, Failure>, tokio::task::JoinError>) -> Res
 }
 
 /// Sums up confirms in order; ends with the first that failed.
-async fn count(mut confirms: mpsc::Receiver<BatchConfirm>) -> Result<Tally, Failure> {
+async fn count(mut confirms: mpsc::Receiver<Confirm>) -> Result<Tally, Failure> {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} messages confirmed, {per_sec}") {
         bar.set_style(style);
     }
     let mut tally = Tally::default();
     while let Some(confirm) = confirms.recv().await {
-        let response = confirm.await?;
-        tally.add(&response);
+        tally.add(&confirm.await?);
         bar.set_position(tally.published);
     }
     bar.finish_and_clear();
     Ok(tally)
-}
-
-/// As many messages as are there already, so that a slow writer's line goes out at once and a file goes in large batches.
-async fn next_batch(lines: &mut mpsc::Receiver<Result<Message, Failure>>) -> Option<Result<Vec<Message>, Failure>> {
-    let mut next = Some(lines.recv().await?);
-    let mut batch = Vec::new();
-    let mut bytes = 0;
-    while let Some(line) = next.take() {
-        match line {
-            Ok(message) => {
-                bytes += message.payload.len();
-                batch.push(message);
-            }
-            Err(failure) => return Some(Err(failure)),
-        }
-        if batch.len() < BATCH_MESSAGES_MAX && bytes < BATCH_BYTES_MAX {
-            next = lines.try_recv().ok();
-        }
-    }
-    Some(Ok(batch))
-}
-
-fn stdin_messages(template: Message, whole: bool) -> mpsc::Receiver<Result<Message, Failure>> {
-    let (sender, receiver) = mpsc::channel(BATCH_MESSAGES_MAX);
-    // Not a runtime thread: a read of stdin cannot be cancelled.
-    std::thread::spawn(move || {
-        let mut input = io::stdin().lock();
-        let mut number = 0_u64;
-        loop {
-            number += 1;
-            let message = match read_line(&mut input) {
-                Ok(Some(line)) => parse(line, &template, whole, number),
-                Ok(None) => return,
-                Err(error) => Err(Failure::other(format!("cannot read stdin: {error}"))),
-            };
-            let failed = message.is_err();
-            if sender.blocking_send(message).is_err() || failed {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// The next line without its end; `None` when there is none.
-fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    if line.len() as u64 == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
-        return Err(io::Error::other("a line is longer than 256 MiB"));
-    }
-    if line.last() == Some(&b'\n') {
-        line.pop();
-    }
-    if line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    Ok(Some(line))
 }
 
 fn parse(line: Vec<u8>, template: &Message, whole: bool, number: u64) -> Result<Message, Failure> {
@@ -227,16 +165,6 @@ fn report(tally: &Tally, args: &PublishArgs, as_json: bool) -> Result<(), Failur
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lines_lose_their_ends_and_nothing_else() {
-        let mut input = &b"a\r\n\n b \nlast"[..];
-        let mut lines = Vec::new();
-        while let Some(line) = read_line(&mut input).unwrap() {
-            lines.push(line);
-        }
-        assert_eq!(lines, [&b"a"[..], b"", b" b ", b"last"]);
-    }
 
     #[test]
     fn keys_of_the_command_line_are_for_messages_without() {

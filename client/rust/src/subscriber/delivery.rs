@@ -67,6 +67,11 @@ impl Received {
     }
 
     /// As the protocol has it.
+    pub fn as_inner(&self) -> &v1::Delivery {
+        &self.0
+    }
+
+    /// The same, without the rest.
     pub fn into_inner(self) -> v1::Delivery {
         self.0
     }
