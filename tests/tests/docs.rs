@@ -12,8 +12,10 @@ fn root() -> PathBuf {
 
 /// The pages that say what the broker does.
 fn pages() -> Vec<PathBuf> {
-    let pages = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting"];
-    pages.iter().map(|page| root().join(format!("docs/{page}.md"))).collect()
+    let told = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting"];
+    let others = ["rabbitmq", "kafka", "pubsub", "nats", "sqs"].map(|other| format!("coming-from-{other}"));
+    let pages = told.iter().map(|&page| page.to_owned()).chain(others);
+    pages.map(|page| root().join(format!("docs/{page}.md"))).collect()
 }
 
 /// Targets of `[text](target)`.
