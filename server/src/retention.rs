@@ -74,8 +74,7 @@ async fn trim(broker: &Broker) {
 
 /// A topic is over limits at which the oldest goes: queues that have yet to settle it put it among their dead letters.
 fn give_up(catalogue: &Catalogue, log: LogId, below: Offset) {
-    let bound: BTreeSet<u64> =
-        catalogue.bindings.values().filter(|binding| binding.log_id() == log).map(|binding| binding.queue).collect();
+    let bound: BTreeSet<u64> = catalogue.bindings.over(log.0).map(|binding| binding.queue).collect();
     for queue in bound.iter().filter_map(|queue| catalogue.queues_by_id.get(queue)) {
         queue.handle.give_up(log, below);
     }
@@ -113,14 +112,12 @@ fn floors(store: &Store, catalogue: &Catalogue, now: u64) -> (HashMap<LogId, Off
     for snapshot in catalogue.snapshots.values().filter(|snapshot| snapshot.expire_ms > now) {
         snapshot.cursors.iter().for_each(|cursor| lower(LogId(cursor.log), cursor.floor));
     }
-    let mut by_queue: HashMap<u64, Vec<&Arc<BindingRecord>>> = HashMap::new();
-    catalogue.bindings.values().for_each(|binding| by_queue.entry(binding.queue).or_default().push(binding));
     for queue in catalogue.queues.values() {
         let cursors: HashMap<LogId, Offset> =
             store.cursors(QueueId(queue.record.id)).into_iter().map(|(log, cursor)| (log, cursor.floor())).collect();
         lower(queue.inbox(), cursors.get(&queue.inbox()).copied().unwrap_or(0));
         let mut starts: HashMap<LogId, Offset> = HashMap::new();
-        for binding in by_queue.get(&queue.record.id).into_iter().flatten() {
+        for binding in catalogue.bindings.to_queue(queue.record.id) {
             let passed = cursors.get(&binding.log_id()).copied().unwrap_or(0);
             if is_over(catalogue, binding, passed) {
                 over.push(binding.id);

@@ -206,17 +206,17 @@ async fn open(
 
 /// The catalogue as it was stored, with a task for each queue.
 fn load(store: &Store, start_queue: &StartQueue) -> Result<Catalogue, prost::DecodeError> {
-    let mut catalogue = Catalogue { next_id: FIRST_FREE_ID, ..Catalogue::default() };
+    let mut catalogue = Catalogue::empty(FIRST_FREE_ID);
     if let Some(Ok(next)) = store.get(NEXT_KEY).map(|value| value.as_ref().try_into()) {
         catalogue.next_id = u64::from_le_bytes(next);
     }
     for (_, value) in store.scan(b"b/") {
         let binding = BindingRecord::decode(value)?;
-        catalogue.bindings.insert(binding.id, Arc::new(binding));
+        catalogue.bindings.insert(Arc::new(binding));
     }
     for (_, value) in store.scan(b"s/") {
         let snapshot = SnapshotRecord::decode(value)?;
-        catalogue.snapshots.insert(snapshot.settings.name.clone(), Arc::new(snapshot));
+        catalogue.snapshots.insert(snapshot.settings.name.as_str().into(), Arc::new(snapshot));
     }
     for (_, value) in store.scan(b"q/") {
         let record = QueueRecord::decode(value)?;

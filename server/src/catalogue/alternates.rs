@@ -30,7 +30,7 @@ impl Catalogue {
     /// The alternate of a topic, if it is there.
     pub fn alternate_of(&self, topic: &Topic) -> Option<&Arc<Topic>> {
         let name = &topic.record.settings.alternate_topic;
-        if name.is_empty() { None } else { self.topics.get(name) }
+        if name.is_empty() { None } else { self.topics.get(name.as_str()) }
     }
 
     /// The alternate of a topic, the alternate of that, and so on.
@@ -48,7 +48,7 @@ impl Catalogue {
         let mut path = vec![name.to_owned(), alternate.to_owned()];
         let mut at = if name == alternate { None } else { Some(self.topic(alternate)?) };
         while let Some(next) = at.as_ref().map(|topic| topic.record.settings.alternate_topic.clone()) {
-            at = self.topics.get(&next).cloned();
+            at = self.topics.get(next.as_str()).cloned();
             if !next.is_empty() {
                 path.push(next);
             }
@@ -122,17 +122,17 @@ impl Catalogue {
     fn has_to_be_matched(&self, append: &Append) -> bool {
         let Owner::Topic(name) = append.gate.owner() else { return false };
         let decides = |topic: &Arc<Topic>| !topic.counted.is_empty() || self.alternate_of(topic).is_some();
-        self.topics.get(name).is_some_and(decides)
+        self.topics.get(name.as_str()).is_some_and(decides)
     }
 
     fn route_again(&self, append: &Append) -> (Vec<Load>, Vec<Onward>) {
         match append.gate.owner() {
             Owner::Topic(name) => {
-                let topic = self.topics.get(name).filter(|topic| Arc::ptr_eq(&topic.gate, &append.gate));
+                let topic = self.topics.get(name.as_str()).filter(|topic| Arc::ptr_eq(&topic.gate, &append.gate));
                 topic.map(|topic| self.route_batch(topic, &append.batch)).unwrap_or_default()
             }
             Owner::Queue(name) => {
-                let queue = self.queues.get(name).filter(|queue| Arc::ptr_eq(&queue.gate, &append.gate));
+                let queue = self.queues.get(name.as_str()).filter(|queue| Arc::ptr_eq(&queue.gate, &append.gate));
                 let limited = queue.filter(|queue| queue.handle.depth().is_some());
                 (limited.map(|queue| queue.load(&messages(&append.batch))).unwrap_or_default(), Vec::new())
             }

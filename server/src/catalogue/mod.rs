@@ -4,14 +4,16 @@
 
 pub mod admin;
 mod alternates;
+pub mod bindings;
 mod filtered;
 mod paths;
 pub mod record;
 pub mod rule;
 pub mod settings;
+pub mod shared_map;
 mod similar;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,24 +26,31 @@ use crate::depth::{Depth, Load};
 use crate::error::Error;
 use crate::queue::QueueHandle;
 pub use alternates::{ALTERNATES_MAX, Onward};
+use bindings::Bindings;
 use filtered::{Filtered, Tried};
 use record::{BindingRecord, QueueRecord, SnapshotRecord, TopicRecord};
 use rule::Rule;
+use shared_map::SharedMap;
 use similar::similar;
 
-/// An immutable picture of everything there is. Cheap to clone: its parts are shared.
+/// An immutable picture of everything there is. A clone costs next to nothing, and so does a change behind one: what is the
+/// same in both is shared.
 #[derive(Clone, Default)]
 pub struct Catalogue {
     /// By name.
-    pub topics: BTreeMap<String, Arc<Topic>>,
+    pub topics: SharedMap<Arc<str>, Arc<Topic>>,
+    /// The names of topics by their logs.
+    topics_by_log: SharedMap<u64, Arc<str>>,
+    /// The names of topics that have an alternate.
+    with_alternate: SharedMap<Arc<str>, ()>,
     /// By name.
-    pub queues: BTreeMap<String, Arc<Queue>>,
+    pub queues: SharedMap<Arc<str>, Arc<Queue>>,
     /// The same queues by number.
-    pub queues_by_id: BTreeMap<u64, Arc<Queue>>,
-    /// By number, the ended ones too.
-    pub bindings: BTreeMap<u64, Arc<BindingRecord>>,
+    pub queues_by_id: SharedMap<u64, Arc<Queue>>,
+    /// The ended ones too.
+    pub bindings: Bindings,
     /// By name; those whose time is over too, until they are removed.
-    pub snapshots: BTreeMap<String, Arc<SnapshotRecord>>,
+    pub snapshots: SharedMap<Arc<str>, Arc<SnapshotRecord>>,
     /// The next free number.
     pub next_id: u64,
     /// Counts the changes of what decides where a message goes, in this life of the broker.
@@ -148,6 +157,11 @@ impl Queue {
 }
 
 impl Catalogue {
+    /// Of nothing yet.
+    pub fn empty(next_id: u64) -> Self {
+        Self { next_id, ..Self::default() }
+    }
+
     /// A topic by name. NOT_FOUND, with the name that was probably meant.
     pub fn topic(&self, name: &str) -> Result<Arc<Topic>, Error> {
         let topic = self.topics.get(name).cloned();
@@ -162,12 +176,12 @@ impl Catalogue {
 
     /// The bindings, alive and ended, that feed a queue.
     pub fn bindings_to(&self, queue: u64) -> Vec<Arc<BindingRecord>> {
-        self.bindings.values().filter(|binding| binding.queue == queue).cloned().collect()
+        self.bindings.to_queue(queue).cloned().collect()
     }
 
     /// The logs that feed a queue: its inbox first.
     pub fn logs_of(&self, queue: &Queue) -> Vec<LogId> {
-        let mut logs: Vec<LogId> = self.bindings_to(queue.record.id).iter().map(|binding| binding.log_id()).collect();
+        let mut logs: Vec<LogId> = self.bindings.to_queue(queue.record.id).map(|binding| binding.log_id()).collect();
         logs.sort_unstable();
         logs.dedup();
         logs.insert(0, queue.inbox());
@@ -176,8 +190,8 @@ impl Catalogue {
 
     /// The first offset of a log that some binding of the queue takes; 0 for its inbox.
     pub fn begin_of(&self, queue: &Queue, log: LogId) -> Offset {
-        let bindings = self.bindings_to(queue.record.id);
-        bindings.iter().filter(|binding| binding.log_id() == log).map(|binding| binding.from).min().unwrap_or(0)
+        let bindings = self.bindings.to_queue(queue.record.id);
+        bindings.filter(|binding| binding.log_id() == log).map(|binding| binding.from).min().unwrap_or(0)
     }
 
     /// A snapshot by name, unless its time is over.
@@ -193,17 +207,22 @@ impl Catalogue {
 
     /// The live bindings of a topic's log.
     pub fn bindings_of(&self, log: u64) -> impl Iterator<Item = &Arc<BindingRecord>> {
-        self.bindings.values().filter(move |binding| binding.log == log && binding.is_alive())
+        self.bindings.over(log).filter(|binding| binding.is_alive())
     }
 
-    /// A live binding by name.
-    pub fn binding(&self, name: &str) -> Option<&Arc<BindingRecord>> {
-        self.bindings.values().find(|binding| binding.is_alive() && !binding.is_path() && binding.settings.name == name)
+    /// The topic of a log, unless it is gone.
+    pub fn topic_of(&self, log: u64) -> Option<&Arc<Topic>> {
+        self.topics.get(self.topics_by_log.get(&log)?)
+    }
+
+    /// The topics that have an alternate.
+    pub fn with_alternate(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.with_alternate.keys().filter_map(|name| self.topics.get(name))
     }
 
     /// Compiles a topic's live bindings anew.
     pub fn route(&mut self, record: TopicRecord) {
-        let before = self.topics.get(&record.settings.name).filter(|topic| topic.record.log == record.log);
+        let before = self.topics.get(record.settings.name.as_str()).filter(|topic| topic.record.log == record.log);
         let (mut pairs, mut tried, mut queues) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut bound = BTreeSet::new();
         for binding in self.bindings_of(record.log).filter(|binding| !binding.is_link()) {
@@ -227,14 +246,41 @@ impl Catalogue {
         let counted = queues.iter().filter_map(|queue| Some((*queue, depth_of(queue)?))).collect();
         let topic =
             Topic { counted, matcher: Matcher::new(pairs), filtered, queues: bound.len(), record, counters, gate };
-        self.topics.insert(topic.record.settings.name.clone(), Arc::new(topic));
+        let name: Arc<str> = topic.record.settings.name.as_str().into();
+        self.topics_by_log.insert(topic.record.log, name.clone());
+        if !topic.record.settings.alternate_topic.is_empty() {
+            self.with_alternate.insert(name.clone(), ());
+        }
+        self.topics.insert(name, Arc::new(topic));
         self.generation += 1;
+    }
+
+    /// Takes a topic out.
+    pub fn remove_topic(&mut self, topic: &Topic) {
+        let name = topic.record.settings.name.as_str();
+        self.topics.remove(name);
+        self.topics_by_log.remove(&topic.record.log);
+        self.with_alternate.remove(name);
+        self.generation += 1;
+    }
+
+    /// Takes a queue out, with its bindings and snapshots; the logs of topics that it was bound to.
+    pub fn remove_queue(&mut self, queue: &Queue) -> BTreeSet<u64> {
+        let id = queue.record.id;
+        let bindings = self.bindings_to(id);
+        bindings.iter().for_each(|binding| drop(self.bindings.remove(binding.id)));
+        let snapshots: Vec<String> = self.snapshots_of(id).map(|snapshot| snapshot.settings.name.clone()).collect();
+        snapshots.iter().for_each(|name| drop(self.snapshots.remove(name.as_str())));
+        self.queues.remove(queue.record.settings.name.as_str());
+        self.queues_by_id.remove(&id);
+        self.generation += 1;
+        bindings.iter().map(|binding| binding.log).collect()
     }
 
     /// Adds a queue.
     pub fn add_queue(&mut self, queue: Queue) -> Arc<Queue> {
         let queue = Arc::new(queue);
-        self.queues.insert(queue.record.settings.name.clone(), queue.clone());
+        self.queues.insert(queue.record.settings.name.as_str().into(), queue.clone());
         self.queues_by_id.insert(queue.record.id, queue.clone());
         self.generation += 1;
         queue

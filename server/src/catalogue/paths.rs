@@ -5,7 +5,7 @@
 //! log, with the conditions of the whole way. It begins and ends in the commits that make and delete the bindings on the way.
 //! So all that holds for bindings holds for paths, and a queue that several of them lead to still reads each message once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ferrymq_proto::server as pb;
@@ -51,7 +51,7 @@ impl Catalogue {
         let mut at = 0;
         while let Some(way) = ways.get(at).cloned() {
             let begin = way.first().map_or(topic, |link| link.settings.topic.as_str());
-            for link in self.bindings.values().filter(|link| link.to_topic() == Some(begin)) {
+            for link in self.bindings.to_topic(begin) {
                 ways.push([std::slice::from_ref(link), &way[..]].concat());
             }
             if ways.len() > PATHS_MAX {
@@ -66,8 +66,8 @@ impl Catalogue {
     fn links_behind(&self, topic: &str, max: usize) -> usize {
         let mut at = BTreeSet::from([topic]);
         for count in 0..max {
-            let links = self.bindings.values().filter(|link| at.contains(link.settings.topic.as_str()));
-            at = links.filter_map(|link| link.to_topic()).collect();
+            let logs = at.iter().filter_map(|topic| self.topics.get(*topic)).map(|topic| topic.record.log);
+            at = logs.flat_map(|log| self.bindings.over(log)).filter_map(|link| link.to_topic()).collect();
             if at.is_empty() {
                 return count;
             }
@@ -106,10 +106,10 @@ impl Catalogue {
 
     /// The live bindings of these numbers, and the paths that they are part of.
     pub(super) fn with_paths(&self, ids: &BTreeSet<u64>) -> Vec<BindingRecord> {
-        let is_meant = |binding: &BindingRecord| {
-            binding.is_alive() && (ids.contains(&binding.id) || binding.via.iter().any(|id| ids.contains(id)))
-        };
-        self.bindings.values().filter(|binding| is_meant(binding)).map(|binding| (**binding).clone()).collect()
+        let meant = ids.iter().flat_map(|id| self.bindings.get(*id).into_iter().chain(self.bindings.paths_over(*id)));
+        let alive: BTreeMap<u64, &Arc<BindingRecord>> =
+            meant.filter(|binding| binding.is_alive()).map(|binding| (binding.id, binding)).collect();
+        alive.into_values().map(|binding| (**binding).clone()).collect()
     }
 }
 

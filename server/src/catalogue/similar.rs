@@ -1,11 +1,13 @@
 //! Which name was meant.
 
+use std::sync::Arc;
+
 /// The name that was probably meant: one edit away, or the same but for case. Looks at a bounded number of names.
-pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+pub(super) fn similar<'a>(name: &str, names: impl Iterator<Item = &'a Arc<str>>) -> Option<&'a str> {
     names
         .take(10_000)
         .find(|there| there.eq_ignore_ascii_case(name) || one_edit_apart(name.as_bytes(), there.as_bytes()))
-        .map(String::as_str)
+        .map(|there| &**there)
 }
 
 fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
@@ -28,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_name_one_edit_away_is_found() {
-        let names = ["orders", "payments"].map(String::from);
+        let names = ["orders", "payments"].map(Arc::from);
         for wrong in ["order", "ordersx", "ordxrs", "Orders", "rders"] {
             assert_eq!(similar(wrong, names.iter()), Some("orders"), "{wrong}");
         }

@@ -114,10 +114,10 @@ impl pb::admin_service_server::AdminService for Api {
         let request = request.into_inner();
         let full = is_full(request.view, false)?;
         let catalogue = self.broker.catalogue();
-        let all: Vec<(String, Arc<Topic>)> = catalogue
+        let all: Vec<(Arc<str>, Arc<Topic>)> = catalogue
             .topics
             .iter()
-            .filter(|(name, _)| name.starts_with(&request.prefix))
+            .filter(|(name, _)| name.starts_with(request.prefix.as_str()))
             .map(|(name, topic)| (name.clone(), topic.clone()))
             .collect();
         let total_size = all.len() as i32;
@@ -159,14 +159,14 @@ impl pb::admin_service_server::AdminService for Api {
         let bound = |queue: &Queue| {
             request.topic.is_empty()
                 || catalogue
-                    .bindings_to(queue.record.id)
-                    .iter()
+                    .bindings
+                    .to_queue(queue.record.id)
                     .any(|b| b.is_alive() && !b.is_path() && b.settings.topic == request.topic)
         };
-        let all: Vec<(String, Arc<Queue>)> = catalogue
+        let all: Vec<(Arc<str>, Arc<Queue>)> = catalogue
             .queues
             .iter()
-            .filter(|(name, queue)| name.starts_with(&request.prefix) && bound(queue))
+            .filter(|(name, queue)| name.starts_with(request.prefix.as_str()) && bound(queue))
             .map(|(name, queue)| (name.clone(), queue.clone()))
             .collect();
         let total_size = all.len() as i32;
@@ -204,7 +204,7 @@ impl pb::admin_service_server::AdminService for Api {
     async fn get_binding(&self, request: Request<pb::GetBindingRequest>) -> Answer<pb::GetBindingResponse> {
         let name = request.into_inner().name;
         let catalogue = self.broker.catalogue();
-        let binding = catalogue.binding(&name).ok_or_else(|| Error::binding_not_found(&name))?;
+        let binding = catalogue.bindings.named(&name).ok_or_else(|| Error::binding_not_found(&name))?;
         Ok(Response::new(pb::GetBindingResponse { binding: Some(binding.settings.clone()) }))
     }
 
@@ -215,12 +215,12 @@ impl pb::admin_service_server::AdminService for Api {
             let to_queue = matches!(&binding.target, Some(pb::binding::Target::Queue(name)) if *name == request.queue);
             (request.topic.is_empty() || binding.topic == request.topic) && (request.queue.is_empty() || to_queue)
         };
-        let is_shown = |binding: &BindingRecord| binding.is_alive() && !binding.is_path();
-        let live = catalogue.bindings.values().filter(|binding| is_shown(binding) && wanted(&binding.settings));
-        let mut all: Vec<(String, pb::Binding)> = live.map(|b| (b.settings.name.clone(), b.settings.clone())).collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let live = catalogue.bindings.shown().filter(|binding| wanted(&binding.settings));
+        let all: Vec<(Arc<str>, Arc<BindingRecord>)> =
+            live.map(|binding| (binding.settings.name.as_str().into(), binding.clone())).collect();
         let total_size = all.len() as i32;
         let (bindings, next_page_token) = Paging::new(request.page_size, request.page_token)?.page(all);
+        let bindings = bindings.into_iter().map(|binding| binding.settings.clone()).collect();
         Ok(Response::new(pb::ListBindingsResponse { bindings, next_page_token, total_size }))
     }
 

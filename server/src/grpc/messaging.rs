@@ -45,7 +45,7 @@ impl Api {
         })?;
         let topic = self.broker.topic(group.topic)?;
         let queue = name::group_queue(group.topic, group.group);
-        if let Some(queue) = self.broker.catalogue().queues.get(&queue) {
+        if let Some(queue) = self.broker.catalogue().queues.get(queue.as_str()) {
             return Ok((queue.clone(), false));
         }
         if !group.create {

@@ -80,12 +80,12 @@ impl Paging {
     }
 
     /// The page of `all`, which is sorted by name, and the token of the next one.
-    pub fn page<T>(&self, all: Vec<(String, T)>) -> (Vec<T>, String) {
-        let mut rest = all.into_iter().filter(|(name, _)| *name > self.after).peekable();
+    pub fn page<T>(&self, all: Vec<(Arc<str>, T)>) -> (Vec<T>, String) {
+        let mut rest = all.into_iter().filter(|(name, _)| **name > *self.after).peekable();
         let (mut page, mut last) = (Vec::new(), String::new());
         while page.len() < self.size {
             let Some((name, item)) = rest.next() else { return (page, String::new()) };
-            last = name;
+            last = name.to_string();
             page.push(item);
         }
         (page, if rest.peek().is_some() { last } else { String::new() })

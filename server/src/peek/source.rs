@@ -43,8 +43,7 @@ impl Source {
     pub(crate) async fn topic(broker: &Broker, name: &str) -> Result<Self, Error> {
         let log = broker.topic(name)?.log();
         let catalogue = broker.catalogue();
-        let of_log = catalogue.bindings.values().filter(|binding| binding.log_id() == log);
-        let ids: BTreeSet<u64> = of_log.map(|binding| binding.queue).collect();
+        let ids: BTreeSet<u64> = catalogue.bindings.over(log.0).map(|binding| binding.queue).collect();
         let mut queues = Vec::with_capacity(ids.len());
         for queue in ids.iter().filter_map(|id| catalogue.queues_by_id.get(id)) {
             // One that is being deleted takes nothing any more.

@@ -199,7 +199,7 @@ impl Giving {
         let of_queue = |name: &str| catalogue.queues.get(name).map(|queue| queue.gate.clone());
         let gate = match target {
             Target::Queue(name) => of_queue(name),
-            Target::Topic(name) => catalogue.topics.get(name).map(|topic| topic.gate.clone()),
+            Target::Topic(name) => catalogue.topics.get(name.as_str()).map(|topic| topic.gate.clone()),
             Target::Own => of_queue(&ferrymq_core::name::dlq_name(&self.queue)),
         };
         if let Some(gate) = gate.filter(|gate| !gate.has_ended()) {

@@ -72,7 +72,7 @@ impl Task {
     }
 
     pub(super) async fn delete_binding(&mut self, request: pb::DeleteBindingRequest) -> Result<bool, Error> {
-        let Some(binding) = self.catalogue.binding(&request.name).cloned() else {
+        let Some(binding) = self.catalogue.bindings.named(&request.name).cloned() else {
             return if request.allow_missing { Ok(false) } else { Err(Error::binding_not_found(&request.name)) };
         };
         let bound = self.catalogue.with_paths(&BTreeSet::from([binding.id]));
@@ -126,7 +126,7 @@ impl Task {
     /// The binding of that name, if there is one; ALREADY_EXISTS if it is another than this.
     fn same_binding(&self, given: &pb::Binding) -> Result<Option<&Arc<BindingRecord>>, Error> {
         let name = if given.name.is_empty() { derived_name(given) } else { given.name.clone() };
-        let Some(there) = self.catalogue.binding(&name) else { return Ok(None) };
+        let Some(there) = self.catalogue.bindings.named(&name) else { return Ok(None) };
         match differing_settings(given, &there.settings) {
             None => Ok(Some(there)),
             Some(fields) => Err(Error::settings_differ(&fields)),
@@ -195,7 +195,7 @@ impl Task {
     /// True if what stands in the log may have been read for the queue: it has, or had, a binding to it.
     fn has_read(&self, (queue, log): (u64, LogId)) -> bool {
         let has_cursor = || self.store.cursors(QueueId(queue)).iter().any(|(of, _)| *of == log);
-        self.catalogue.bindings_to(queue).iter().any(|binding| binding.log_id() == log) || has_cursor()
+        self.catalogue.bindings.to_queue(queue).any(|binding| binding.log_id() == log) || has_cursor()
     }
 
     /// Before bindings change: their queues read no further until they are told.
@@ -211,8 +211,8 @@ impl Task {
     pub(super) fn keep_bindings(&mut self, fed: &[(u64, LogId)], bindings: &[BindingRecord]) {
         for binding in bindings {
             match binding.is_link() && !binding.is_alive() {
-                true => drop(self.catalogue.bindings.remove(&binding.id)),
-                false => drop(self.catalogue.bindings.insert(binding.id, Arc::new(binding.clone()))),
+                true => drop(self.catalogue.bindings.remove(binding.id)),
+                false => self.catalogue.bindings.insert(Arc::new(binding.clone())),
             }
         }
         let logs: BTreeSet<u64> = bindings.iter().map(|binding| binding.log).collect();
@@ -235,15 +235,13 @@ impl Task {
     }
 
     pub(super) fn route_log(&mut self, log: u64) {
-        let record = self.catalogue.topics.values().find(|topic| topic.record.log == log).map(|t| t.record.clone());
-        if let Some(record) = record {
-            self.catalogue.route(record);
+        if let Some(topic) = self.catalogue.topic_of(log).cloned() {
+            self.catalogue.route(topic.record.clone());
         }
     }
 
     pub(super) fn route_all(&mut self, queue: u64) {
-        let mut logs: Vec<u64> = self.catalogue.bindings_to(queue).iter().map(|binding| binding.log).collect();
-        logs.dedup();
+        let logs: BTreeSet<u64> = self.catalogue.bindings.to_queue(queue).map(|binding| binding.log).collect();
         for log in logs {
             self.route_log(log);
         }

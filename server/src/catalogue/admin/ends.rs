@@ -45,8 +45,7 @@ impl Task {
         let ended = if done.is_ok() { told.await.unwrap_or_default() } else { Vec::new() };
         self.keep_bindings(&fed, &ended);
         if let Some(topic) = topic.filter(|_| done.is_ok()) {
-            self.catalogue.topics.remove(&topic.record.settings.name);
-            self.catalogue.generation += 1;
+            self.catalogue.remove_topic(topic);
         }
         self.let_go(swayed).await;
         self.recount(&fed).await;
@@ -56,7 +55,7 @@ impl Task {
     /// A topic goes; its log stays as long as a queue has yet to pass it.
     fn end_topic(&self, topic: &Topic) -> Vec<Op> {
         let log = topic.log();
-        let pinned = self.catalogue.bindings.values().any(|binding| binding.log_id() == log && !binding.is_link());
+        let pinned = self.catalogue.bindings.over(log.0).any(|binding| !binding.is_link());
         let mut ops = vec![Op::Delete { key: topic_key(&topic.record.settings.name) }];
         ops.extend((!pinned).then(|| end_log(log)));
         ops
@@ -64,8 +63,8 @@ impl Task {
 
     /// True if nothing but `queue` needs the log: its topic is gone, and so is every other binding.
     pub(super) fn is_orphan_without(&self, log: u64, queue: u64) -> bool {
-        !self.catalogue.topics.values().any(|topic| topic.record.log == log)
-            && !self.catalogue.bindings.values().any(|binding| binding.log == log && binding.queue != queue)
+        self.catalogue.topic_of(log).is_none()
+            && !self.catalogue.bindings.over(log).any(|binding| binding.queue != queue)
     }
 
     fn is_over(&self, binding: &BindingRecord) -> bool {
@@ -75,9 +74,9 @@ impl Task {
 
     pub(super) async fn reap(&mut self, ids: Vec<u64>) {
         // A snapshot may have been taken, or the queue moved back, since they were found.
-        let is_over = |id: &u64| self.catalogue.bindings.get(id).is_some_and(|b| self.is_over(b));
+        let is_over = |id: &u64| self.catalogue.bindings.get(*id).is_some_and(|b| self.is_over(b));
         let ids: Vec<u64> = ids.into_iter().filter(is_over).collect();
-        let gone: Vec<Arc<BindingRecord>> = ids.iter().filter_map(|id| self.catalogue.bindings.remove(id)).collect();
+        let gone: Vec<Arc<BindingRecord>> = ids.iter().filter_map(|id| self.catalogue.bindings.remove(*id)).collect();
         if gone.is_empty() {
             return;
         }

@@ -25,7 +25,7 @@ impl Task {
             settings.retry.get_or_insert_default().max_attempts = Some(0);
         }
         self.check_dead_letter_target(&settings)?;
-        if let Some(queue) = self.catalogue.queues.get(&settings.name).cloned() {
+        if let Some(queue) = self.catalogue.queues.get(settings.name.as_str()).cloned() {
             // A group that was made meanwhile is as it was made.
             if kind == QueueKind::Group {
                 return Ok((queue, false));
@@ -47,7 +47,7 @@ impl Task {
             }
         };
         for binding in made {
-            self.catalogue.bindings.insert(binding.id, Arc::new(binding));
+            self.catalogue.bindings.insert(Arc::new(binding));
         }
         let handle = (self.start_queue)(&record, self.catalogue.bindings_to(id), true);
         let queue = self.catalogue.add_queue(Queue::new(record, handle));
@@ -108,21 +108,14 @@ impl Task {
     /// Deletes a queue, if it may be deleted; how many messages went with it.
     async fn remove_queue(&mut self, queue: &Queue, condition: Condition) -> Result<i64, Error> {
         let waiting = self.last_count(queue, condition).await?;
-        let swayed = self.swayed_by(self.catalogue.bindings_to(queue.record.id).iter().map(|binding| binding.log));
+        let swayed = self.swayed_by(self.catalogue.bindings.to_queue(queue.record.id).map(|binding| binding.log));
         if let Err(error) = self.commit_queue_gone(queue, &swayed).await {
             self.let_go(swayed).await;
             self.keep_queue(queue).await?;
             return Err(error);
         }
         queue.handle.stop();
-        let id = queue.record.id;
-        let logs: Vec<u64> = self.catalogue.bindings_to(id).iter().map(|binding| binding.log).collect();
-        self.catalogue.bindings.retain(|_, binding| binding.queue != id);
-        self.catalogue.snapshots.retain(|_, snapshot| snapshot.queue != id);
-        self.catalogue.queues.remove(&queue.record.settings.name);
-        self.catalogue.queues_by_id.remove(&id);
-        self.catalogue.generation += 1;
-        for log in logs {
+        for log in self.catalogue.remove_queue(queue) {
             self.route_log(log);
         }
         self.let_go(swayed).await;
@@ -167,7 +160,9 @@ impl Task {
     fn topic_gates(&self, queue: &Queue) -> impl Iterator<Item = Arc<Gate>> {
         let bindings = self.catalogue.bindings_to(queue.record.id);
         let alive = bindings.into_iter().filter(|binding| binding.is_alive());
-        alive.filter_map(|binding| self.catalogue.topics.get(&binding.settings.topic).map(|topic| topic.gate.clone()))
+        alive.filter_map(|binding| {
+            self.catalogue.topics.get(binding.settings.topic.as_str()).map(|topic| topic.gate.clone())
+        })
     }
 
     async fn commit_queue_gone(&self, queue: &Queue, swayed: &Swayed) -> Result<(), Error> {

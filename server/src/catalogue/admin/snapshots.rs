@@ -44,7 +44,7 @@ impl Task {
         let key = snapshot_key(&record.settings.name);
         self.commit(vec![put(key, record.encode_to_vec().into())]).await?;
         let settings = record.settings.clone();
-        self.catalogue.snapshots.insert(settings.name.clone(), Arc::new(record));
+        self.catalogue.snapshots.insert(settings.name.as_str().into(), Arc::new(record));
         Ok(settings)
     }
 
@@ -76,7 +76,7 @@ impl Task {
             found => found?,
         };
         self.commit(vec![Op::Delete { key: snapshot_key(&request.name) }]).await?;
-        self.catalogue.snapshots.remove(&request.name);
+        self.catalogue.snapshots.remove(request.name.as_str());
         Ok(true)
     }
 
@@ -84,13 +84,13 @@ impl Task {
     pub(super) async fn expire_snapshots(&mut self) {
         let now = self.clock.now_ms();
         let over = self.catalogue.snapshots.iter().filter(|(_, snapshot)| snapshot.expire_ms <= now);
-        let names: Vec<String> = over.map(|(name, _)| name.clone()).collect();
+        let names: Vec<Arc<str>> = over.map(|(name, _)| name.clone()).collect();
         let ops: Vec<Op> = names.iter().map(|name| Op::Delete { key: snapshot_key(name) }).collect();
         if ops.is_empty() {
             return;
         }
         match self.commit(ops).await {
-            Ok(()) => self.catalogue.snapshots.retain(|name, _| !names.contains(name)),
+            Ok(()) => names.iter().for_each(|name| drop(self.catalogue.snapshots.remove(name))),
             Err(error) => tracing::warn!(%error, "snapshots whose time is over could not be removed"),
         }
     }

@@ -30,11 +30,9 @@ impl Task {
     pub(super) fn swayed_by(&self, logs: impl IntoIterator<Item = u64>) -> Swayed {
         let logs: BTreeSet<u64> = logs.into_iter().collect();
         let decides = |topic: &Arc<crate::catalogue::Topic>| logs.contains(&topic.record.log);
-        let sways = |topic: &&Arc<crate::catalogue::Topic>| {
-            !topic.record.settings.alternate_topic.is_empty()
-                && (decides(topic) || self.catalogue.alternates(topic).any(decides))
-        };
-        Swayed(self.catalogue.topics.values().filter(sways).map(|topic| topic.gate.clone()).collect())
+        let sways =
+            |topic: &&Arc<crate::catalogue::Topic>| decides(topic) || self.catalogue.alternates(topic).any(decides);
+        Swayed(self.catalogue.with_alternate().filter(sways).map(|topic| topic.gate.clone()).collect())
     }
 
     /// Once the new picture is out.

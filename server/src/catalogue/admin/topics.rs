@@ -14,7 +14,7 @@ use crate::error::Error;
 impl Task {
     pub(super) async fn create_topic(&mut self, given: pb::Topic) -> Result<(pb::Topic, bool), Error> {
         let mut settings = settings::topic(given.clone())?;
-        if let Some(topic) = self.catalogue.topics.get(&settings.name) {
+        if let Some(topic) = self.catalogue.topics.get(settings.name.as_str()) {
             let there = &topic.record.settings;
             let differ = differing(&[
                 ("labels", !given.labels.is_empty() && given.labels != there.labels),
@@ -50,16 +50,13 @@ impl Task {
         };
         check_etag(&request.etag, &topic.record.settings.uid)?;
         let log = topic.log();
-        let leads_on =
-            |binding: &BindingRecord| binding.log == log.0 || binding.to_topic() == Some(request.name.as_str());
-        let bound: Vec<BindingRecord> = {
-            let there = self.catalogue.bindings.values().filter(|binding| binding.is_alive() && leads_on(binding));
-            self.catalogue.with_paths(&there.map(|binding| binding.id).collect())
-        };
+        let bindings = &self.catalogue.bindings;
+        let there = bindings.over(log.0).chain(bindings.to_topic(&request.name)).map(|binding| binding.id);
+        let bound: Vec<BindingRecord> = self.catalogue.with_paths(&there.collect());
         let is_alternate = |of: &&Arc<Topic>| of.record.settings.alternate_topic == request.name;
         let shown = bound.iter().filter(|binding| !binding.is_path());
         let mut used_by: Vec<String> = shown.map(|binding| used_by(binding, &request.name)).collect();
-        let alternate_of = self.catalogue.topics.values().filter(is_alternate);
+        let alternate_of = self.catalogue.with_alternate().filter(is_alternate);
         used_by.extend(alternate_of.map(|of| format!("alternate of {}", of.record.settings.name)));
         if !used_by.is_empty() && !request.force {
             return Err(Error::in_use(&format!("topic `{}`", request.name), &used_by.join(", ")));
