@@ -45,6 +45,8 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
   #isDrained = new Signal();
   #ended: { error: FerryError | undefined } | undefined;
   #isConnected = false;
+  /** False once nothing more is handed out. */
+  #handsOut = true;
   #closing: Promise<void> | undefined;
   readonly #running: Promise<void>;
 
@@ -67,6 +69,9 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
 
   /** The next delivery; done once the subscriber has been closed, or a bounded broadcast has reached its end. */
   next(): Promise<IteratorResult<Delivery, undefined>> {
+    if (!this.#handsOut) {
+      return this.#end(undefined);
+    }
     const delivery = this.#take();
     if (delivery !== undefined) {
       return Promise.resolve({ value: delivery, done: false });
@@ -77,6 +82,12 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
     const taker = deferred<IteratorResult<Delivery, undefined>>();
     this.#takers.push(taker);
     return taker.promise;
+  }
+
+  /** Hands out nothing more: `next` is done, while what was handed out can still be settled. `close` ends it. */
+  stopTaking(): void {
+    this.#handsOut = false;
+    this.#finishTakers(undefined);
   }
 
   /** Closes it: what a `for await` does when it is left. */
@@ -94,9 +105,9 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
   }
 
   async #close(): Promise<void> {
+    this.stopTaking();
     this.#waiting = [];
     this.#taken = 0;
-    this.#finishTakers(undefined);
     if (!this.#link.givesBack) {
       const held = [...this.#held].filter((delivery) => !delivery.isSettled);
       this.#pending.release(held, RELEASE_DELAY_MS);

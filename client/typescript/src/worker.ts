@@ -32,57 +32,42 @@ export class Worker {
   readonly #subscriber: Subscriber;
   readonly #handler: Handler;
   readonly #client: Settings;
-  readonly #concurrency: number;
   readonly #drainTimeoutMs: number;
-  readonly #stopping = deferred<"stop">();
-  #handling = new Set<Promise<void>>();
-  #isStopping = false;
+  readonly #stopping = deferred<void>();
 
   /** Made by `Client.worker`. */
   constructor(subscriber: Subscriber, options: WorkerOptions, handler: Handler, client: Settings) {
     this.#subscriber = subscriber;
     this.#handler = handler;
     this.#client = client;
-    this.#concurrency = concurrencyOf(options);
     this.#drainTimeoutMs = options.drainTimeoutMs ?? 30_000;
-    this.done = this.#run();
+    this.done = this.#run(concurrencyOf(options));
     // Who does not ask how it ended is not brought down by it.
     this.done.catch(() => {});
   }
 
   /** Begins nothing new, gives handlers their time to end, and releases the rest. Waits for that. Throws as `done` does. */
   stop(): Promise<void> {
-    this.#isStopping = true;
-    this.#stopping.resolve("stop");
+    this.#subscriber.stopTaking();
+    this.#stopping.resolve();
     return this.done;
   }
 
-  async #run(): Promise<void> {
+  async #run(concurrency: number): Promise<void> {
+    const lanes = Array.from({ length: concurrency }, () => this.#lane());
     try {
-      await this.#work();
+      await Promise.race([Promise.all(lanes), this.#stopping.promise]);
     } finally {
-      await within(Promise.all(this.#handling), this.#drainTimeoutMs);
+      await within(Promise.allSettled(lanes), this.#drainTimeoutMs);
       await this.#subscriber.close();
     }
   }
 
-  async #work(): Promise<void> {
-    while (!this.#isStopping) {
-      if (this.#handling.size >= this.#concurrency) {
-        await Promise.race([this.#stopping.promise, ...this.#handling]);
-        continue;
-      }
-      const next = await Promise.race([this.#stopping.promise, this.#subscriber.next()]);
-      if (next === "stop" || next.done === true) {
-        return;
-      }
-      this.#begin(next.value);
+  /** Takes one delivery after the other, until there are no more. */
+  async #lane(): Promise<void> {
+    for (let next = await this.#subscriber.next(); next.done !== true; next = await this.#subscriber.next()) {
+      await this.#handle(next.value);
     }
-  }
-
-  #begin(delivery: Delivery): void {
-    const handling = this.#handle(delivery).finally(() => this.#handling.delete(handling));
-    this.#handling.add(handling);
   }
 
   async #handle(delivery: Delivery): Promise<void> {

@@ -1,55 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { create, toBinary } from "@bufbuild/protobuf";
-import type { ConsumeLink, Inbox, Settlements } from "../src/consume/links.js";
+import type { ConsumeLink } from "../src/consume/links.js";
 import type { SubscribeOptions } from "../src/consume/source.js";
 import type { Delivery } from "../src/delivery.js";
 import { makeError, unavailable } from "../src/errors.js";
-import { DeliverySchema, MessageSchema } from "../src/gen/ferrymq/v1/message_pb.js";
-import type { SubscribeRequest } from "../src/gen/ferrymq/v1/messaging_service_pb.js";
 import type { SettleGroup } from "../src/settle.js";
 import { Subscriber } from "../src/subscriber.js";
-import { Reader } from "../src/wire/reader.js";
+import { broadcast, deliver, FakeLink } from "./fake_link.js";
 import { quickSettings } from "./helpers.js";
-
-/** One connection of a subscriber, in the test's hand. */
-interface Connection {
-  open: SubscribeRequest;
-  settlements: Settlements;
-  inbox: Inbox;
-  end(error?: Error): void;
-}
-
-/** A link whose connections the test takes one after the other. */
-class FakeLink implements ConsumeLink {
-  readonly givesBack: boolean;
-  #made: Connection[] = [];
-  #wanted: ((connection: Connection) => void)[] = [];
-
-  constructor(givesBack = true) {
-    this.givesBack = givesBack;
-  }
-
-  run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (error?: Error) => (error === undefined ? resolve() : reject(error));
-      // As it was when it was sent: it changes with what comes.
-      const connection = { open: { ...open }, settlements, inbox, end };
-      const wanted = this.#wanted.shift();
-      if (wanted === undefined) {
-        this.#made.push(connection);
-      } else {
-        wanted(connection);
-      }
-    });
-  }
-
-  /** The next connection. */
-  connection(): Promise<Connection> {
-    const made = this.#made.shift();
-    return made === undefined ? new Promise((resolve) => this.#wanted.push(resolve)) : Promise.resolve(made);
-  }
-}
 
 const TOKEN = new Uint8Array([1, 2, 3]);
 
@@ -59,25 +17,6 @@ function subscriberOf(
   lines: string[] = [],
 ): Subscriber {
   return new Subscriber(options, link, quickSettings(lines), () => {});
-}
-
-function deliver(inbox: Inbox, ...numbers: number[]): void {
-  for (const number of numbers) {
-    deliverOne(inbox, number, new Uint8Array([number]));
-  }
-}
-
-function broadcast(inbox: Inbox, count: number): void {
-  for (let number = 0; number < count; number++) {
-    deliverOne(inbox, number, new Uint8Array(0));
-  }
-}
-
-function deliverOne(inbox: Inbox, number: number, ackId: Uint8Array): void {
-  const message = create(MessageSchema, { payload: new TextEncoder().encode(`m${number}`) });
-  const position = { log: 1n, offset: BigInt(number) };
-  const delivery = create(DeliverySchema, { message, ackId, attempt: 1, position });
-  inbox.delivered(new Reader(toBinary(DeliverySchema, delivery)));
 }
 
 async function next(subscriber: Subscriber): Promise<Delivery> {

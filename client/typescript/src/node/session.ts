@@ -81,7 +81,8 @@ export class Session {
         this.#settings.connectTimeoutMs,
       );
       let why = "the connection was closed";
-      session.once("connect", () => {
+      // It is there once it has spoken: a socket alone may be one that nobody serves.
+      session.once("remoteSettings", () => {
         clearTimeout(timer);
         session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
         // A program that waits for nothing may end: streams keep it alive, an idle connection does not.
