@@ -1,7 +1,7 @@
 //! Every block of commands in the documentation is run as it stands: each page is one session with a fresh broker, from top to bottom.
 //!
 //! Comments before a block say what is different there: `<!-- not run: why -->`; `<!-- first: commands -->`, which are run before it;
-//! `<!-- exits: 6 -->`, the code of its last command. A command whose line says Ctrl-C is ended by that. What a block fenced as `text` shows
+//! `<!-- exits: 6 -->`, the code of its last command; `<!-- needs: buf -->`, a tool of `.ci/run` without which it is skipped (in CI that fails). A command whose line says Ctrl-C is ended by that. What a block fenced as `text` shows
 //! has to be in what the block before it printed, word by word; one in another language is what the file named after the language contains.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
@@ -37,8 +37,16 @@ impl Session {
         let commands = broker.home().join("bin");
         fs::create_dir_all(&commands).unwrap();
         std::os::unix::fs::symlink(binary(), commands.join("ferrymq")).unwrap();
-        let path = format!("{}:{}", commands.display(), std::env::var("PATH").unwrap());
+        let tools = root().join("target/tools/node_modules/.bin");
+        let path = format!("{}:{}:{}", commands.display(), tools.display(), std::env::var("PATH").unwrap());
         Self { broker, path }
+    }
+
+    /// Whether a tool is there. In CI it has to be.
+    fn has(&self, tool: &str) -> bool {
+        let there = self.run(&format!("command -v {tool}")).0 == Some(0);
+        assert!(there || std::env::var("CI").as_deref() != Ok("true"), "{tool} is not there");
+        there
     }
 
     /// Runs a script; its exit code, and all that it printed.
@@ -79,6 +87,11 @@ fn faults(page: &str) -> Vec<String> {
             if why.is_empty() {
                 fault("no reason is given".to_owned());
             }
+            continue;
+        }
+        if let Some(tool) = block.note("needs").filter(|tool| !session.has(tool)) {
+            eprintln!("SKIPPED: line {}, as {tool} is not there", block.line);
+            printed = None;
             continue;
         }
         match &block.shows {

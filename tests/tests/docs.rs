@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 
 /// The pages that say what the broker does.
 fn pages() -> Vec<PathBuf> {
-    let told = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting"];
+    let told = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting", "any-language"];
     let others = ["rabbitmq", "kafka", "pubsub", "nats", "sqs"].map(|other| format!("coming-from-{other}"));
     let pages = told.iter().map(|&page| page.to_owned()).chain(others);
     pages.map(|page| root().join(format!("docs/{page}.md"))).collect()
