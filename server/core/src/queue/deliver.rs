@@ -61,6 +61,9 @@ impl QueueMachine {
 
     /// Hands out what consumers have credit for, oldest first, each to the one with the most free credit.
     pub fn deliver(&mut self, now: Millis, out: &mut Vec<Assignment>) {
+        if self.is_purging() {
+            return;
+        }
         let mut passed = None;
         while let Some((place, item)) = self.first_ready(passed) {
             if item.expires <= now && !cfg!(feature = "planted-expired") {

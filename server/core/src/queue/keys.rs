@@ -417,9 +417,8 @@ impl QueueMachine {
         let waiting = self.waiting.values().map(|waiting| waiting.item.key);
         let effects = self.committing.values().chain([&self.effects]);
         let ending = effects.flat_map(|effects| effects.ended.iter().copied());
-        let late = self.late.values().copied();
         let busy: std::collections::HashSet<u64> =
-            ready.chain(held).chain(waiting).chain(self.far.keys()).chain(ending).chain(late).collect();
+            ready.chain(held).chain(waiting).chain(self.far.keys()).chain(ending).chain(self.late.keys()).collect();
         let lost = self.keys.lanes.iter().filter(|(key, lane)| lane.is_busy && !busy.contains(key));
         let lost: Vec<u64> = lost.map(|(key, _)| *key).collect();
         lost.into_iter().for_each(|key| self.go_on(key));

@@ -96,6 +96,8 @@ pub(super) struct Effects {
     pub(super) ended: Vec<u64>,
     /// Messages that were settled while nobody knew their key.
     pub(super) late: Vec<Key>,
+    /// Purges of a queue that keeps keys in order.
+    pub(super) purges: usize,
     /// Dead letters of a STRICT queue.
     pub(super) given_up: usize,
     pub(super) sent: Vec<(LogId, Offset)>,

@@ -320,6 +320,7 @@ impl QueueMachine {
                     source.cursor.apply(&change);
                 }
                 self.push_record(log, change);
+                self.await_purge();
             }
             from = upto.max(from) + 1;
         }

@@ -41,8 +41,14 @@ struct Owed {
     expires: Millis,
 }
 
-/// What has been handed in to be committed: the outbox, the acks in it, and a seek at its end.
-type Handed = (Outbox, Vec<(LogId, Offset)>, Option<(LogId, Offset, Vec<(Offset, Offset)>)>);
+/// What has been handed in to be committed: the outbox, the acks in it, and a seek or a purge at its end.
+type Handed = (Outbox, Vec<(LogId, Offset)>, Moved);
+
+enum Moved {
+    Not,
+    Sought(LogId, Offset, Vec<(Offset, Offset)>),
+    Purged(Vec<(LogId, Offset)>),
+}
 
 /// A message as it lies in a log.
 #[derive(Clone, Copy, Debug)]
@@ -153,6 +159,7 @@ impl World {
             8 | 9 => self.ack(),
             10 => self.nack(),
             11 => self.commit(),
+            12 if self.seed.below(6) == 0 => self.purge(),
             12 => self.pass_time(),
             13 if self.seeks && self.seed.below(3) == 0 => self.seek(),
             14 => self.read_again(),
@@ -334,7 +341,7 @@ impl World {
             match status {
                 SettleStatus::Ok => self.acks_taken.push(place),
                 SettleStatus::AlreadySettled => {}
-                SettleStatus::Gone if self.owed[&place].expires <= self.now => {}
+                SettleStatus::Gone if self.may_be_gone(place) => {}
                 other => panic!("an ack got {other:?}"),
             }
         }
@@ -359,7 +366,7 @@ impl World {
     fn hand_in(&mut self) {
         if let Some(outbox) = self.machine.take_outbox() {
             self.promises.left(outbox.freed);
-            self.committing.push((outbox, std::mem::take(&mut self.acks_taken), None));
+            self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Moved::Not));
         }
     }
 
@@ -375,7 +382,7 @@ impl World {
         if self.committing.is_empty() {
             return;
         }
-        let (outbox, acks, sought) = self.committing.remove(0);
+        let (outbox, acks, moved) = self.committing.remove(0);
         for record in &outbox.records {
             self.disk.entry(record.log).or_default().apply(&record.change);
         }
@@ -394,8 +401,10 @@ impl World {
             self.owed.get_mut(&key).unwrap().acked = true;
             self.promises.done(key);
         }
-        if let Some((log, floor, settled)) = sought {
-            self.sought(log, floor, &settled);
+        match moved {
+            Moved::Not => {}
+            Moved::Sought(log, floor, settled) => self.sought(log, floor, &settled),
+            Moved::Purged(purged) => purged.iter().for_each(|key| self.owed.get_mut(key).unwrap().acked = true),
         }
         self.machine.committed(outbox.ticket, self.now);
     }
@@ -414,7 +423,7 @@ impl World {
         assert!(outbox.dead_letters.is_empty());
         self.machine.forget_unread();
         self.count_anew();
-        self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Some((log, floor, settled))));
+        self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Moved::Sought(log, floor, settled)));
         self.held.retain(|held| held.log != log);
         self.promises.forget_ids(log);
         (self.offered, self.again) = (0, None);

@@ -41,13 +41,17 @@ impl World {
             let owed = &self.owed[&(earlier.log, earlier.offset)];
             let taken = self.acks_taken.contains(&(earlier.log, earlier.offset)) || self.is_committing(earlier);
             let out = self.streak.delivered.contains(&(earlier.commit, earlier.log, earlier.offset));
-            assert!(owed.acked || owed.dead || taken || out || self.is_gone(owed), "{at:?} overtakes {earlier:?}");
+            assert!(
+                owed.acked || owed.dead || taken || out || self.is_gone(earlier, owed),
+                "{at:?} overtakes {earlier:?}"
+            );
         }
         self.streak.delivered.push(at);
     }
 
-    fn is_gone(&self, owed: &Owed) -> bool {
-        owed.expires <= self.now && !self.dead_letter_expired
+    fn is_gone(&self, message: &Published, owed: &Owed) -> bool {
+        let has_expired = owed.expires <= self.now && !self.dead_letter_expired;
+        has_expired || self.promises.is_purged((message.log, message.offset))
     }
 
     fn is_committing(&self, message: &Published) -> bool {
@@ -203,6 +207,24 @@ fn a_purge_lets_the_keys_go() {
         acked += settle_round(&mut machine, 0, &entries);
     }
     assert_eq!((machine.cursor(LOGS[0]).unwrap().floor(), machine.keys.size()), (10, (0, 0)));
+}
+
+#[test]
+fn nothing_goes_out_behind_a_purge_until_that_is_on_disk() {
+    let (mut machine, entries) = keyed([9, 1, 1].into_iter());
+    let mut out = Vec::new();
+    machine.offer(entries[0]);
+    machine.deliver(0, &mut out);
+    reach_disk(&mut machine);
+    machine.deliver(0, &mut out);
+    assert_eq!(out.len(), 1);
+    machine.purge(LOGS[0], 2);
+    machine.offer(entries[2]);
+    machine.deliver(0, &mut out);
+    assert_eq!((machine.ready_len(), out.len()), (1, 1));
+    reach_disk(&mut machine);
+    machine.deliver(0, &mut out);
+    assert_eq!(out.last().map(|held| held.offset), Some(2));
 }
 
 fn reach_disk(machine: &mut QueueMachine) {

@@ -21,6 +21,8 @@ pub(super) struct Promises {
     done: BTreeSet<(LogId, Offset)>,
     /// Delivered by an earlier life: the ids still ack, also before their messages are read again.
     earlier: Vec<(LogId, Offset)>,
+    /// Purged: their ids find them gone.
+    purged: BTreeSet<(LogId, Offset)>,
     /// Messages and bytes, as one counts who is only told what comes and what leaves.
     depth: (i64, i64),
 }
@@ -42,6 +44,7 @@ impl Promises {
             newest: BTreeMap::new(),
             done: BTreeSet::new(),
             earlier: Vec::new(),
+            purged: BTreeSet::new(),
             depth: (0, 0),
         }
     }
@@ -60,6 +63,7 @@ impl Promises {
         self.sent_at.clear();
         self.newest.clear();
         self.windows.clear();
+        self.purged.clear();
     }
 
     pub(super) fn sent(&mut self, assignment: &Assignment, now: Millis) {
@@ -80,6 +84,11 @@ impl Promises {
 
     pub(super) fn sought(&mut self, log: LogId) {
         self.done.retain(|(of, _)| *of != log);
+        self.purged.retain(|(of, _)| *of != log);
+    }
+
+    pub(super) fn is_purged(&self, key: (LogId, Offset)) -> bool {
+        self.purged.contains(&key)
     }
 
     pub(super) fn forget_ids(&mut self, log: LogId) {
@@ -150,9 +159,32 @@ impl World {
         match self.machine.ack(key.0, key.1) {
             SettleStatus::Ok => self.acks_taken.push(key),
             SettleStatus::AlreadySettled => {}
-            SettleStatus::Gone if self.owed[&key].expires <= self.now => {}
+            SettleStatus::Gone if self.may_be_gone(key) => {}
             other => panic!("an ack got {other:?}"),
         }
+    }
+
+    /// All of a log goes that nobody holds, whether it has been read or not.
+    pub(super) fn purge(&mut self) {
+        let log = LOGS[self.seed.below(2) as usize];
+        let end = self.published.iter().filter(|m| m.log == log).count() as u64;
+        self.hand_in();
+        let goes = |machine: &QueueMachine, key: &(LogId, Offset)| {
+            key.0 == log && !machine.held.contains_key(key) && !machine.cursor(log).is_some_and(|c| c.is_settled(key.1))
+        };
+        let gone: Vec<_> = self.owed.keys().filter(|key| goes(&self.machine, key)).copied().collect();
+        self.machine.purge(log, end);
+        self.promises.purged.extend(&gone);
+        self.machine.forget_unread();
+        self.count_anew();
+        if let Some(outbox) = self.machine.take_outbox() {
+            self.committing.push((outbox, std::mem::take(&mut self.acks_taken), Moved::Purged(gone)));
+        }
+    }
+
+    /// An ack may find that its message has expired, or was purged.
+    pub(super) fn may_be_gone(&self, key: (LogId, Offset)) -> bool {
+        self.owed[&key].expires <= self.now || self.promises.is_purged(key)
     }
 
     /// Just what lies before a point, and what was settled then, is done with.
@@ -178,7 +210,7 @@ impl World {
                 self.acks_taken.push(key);
             }
             SettleStatus::LeaseLost | SettleStatus::AlreadySettled => {}
-            SettleStatus::Gone if self.owed[&key].expires <= self.now => {}
+            SettleStatus::Gone if self.may_be_gone(key) => {}
             other => panic!("an ack got {other:?}"),
         }
     }
