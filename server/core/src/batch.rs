@@ -202,6 +202,12 @@ impl Batch {
         self.bytes.slice(self.message_start(index)..self.starts[index + 1] as usize)
     }
 
+    /// The same without a share in the batch: for who only looks.
+    #[must_use]
+    pub fn message_bytes(&self, index: usize) -> &[u8] {
+        &self.bytes[self.message_start(index)..self.starts[index + 1] as usize]
+    }
+
     /// The size of a record's message.
     #[must_use]
     pub fn message_len(&self, index: usize) -> u32 {

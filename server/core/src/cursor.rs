@@ -134,6 +134,10 @@ impl Cursor {
             return;
         }
         self.settled.insert(from, to);
+        // Nothing else reaches down to the floor: it would have risen before.
+        if from > self.floor {
+            return;
+        }
         if let Some(end) = self.settled.end_of(self.floor) {
             self.floor = end;
             self.settled.remove_below(end);

@@ -17,6 +17,11 @@ impl RangeSet {
         if from >= to {
             return;
         }
+        if self.ranges.last_key_value().is_none_or(|(_, &end)| end < from) {
+            // Behind all others, as mostly.
+            self.ranges.insert(from, to);
+            return;
+        }
         if let Some((&start, &end)) = self.ranges.range(..=from).next_back()
             && end >= from
         {

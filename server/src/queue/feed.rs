@@ -92,7 +92,7 @@ impl Feed {
         index: usize,
         ttl_ms: u64,
     ) -> Entry {
-        let key = self.keys.as_ref().map_or(0, |keys| keys.of(&batch.message(index)));
+        let key = self.keys.as_ref().map_or(0, |keys| keys.of(batch.message_bytes(index)));
         let (bytes, expires) = (batch.message_len(index), expires(batch, index, ttl_ms));
         Entry { commit, log, offset, bytes, expires, key }
     }
