@@ -7,14 +7,15 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
@@ -36,13 +37,22 @@ type Client struct {
 
 	mu sync.Mutex
 	// What was made by it and is not closed.
-	made   map[closer]struct{}
+	made   map[closer]rank
 	closed bool
 }
 
 type closer interface {
 	Close(context.Context) error
 }
+
+// rank is when something is closed with its client: workers before what their handlers use.
+type rank int
+
+const (
+	workers rank = iota
+	streams
+	ranks
+)
 
 // Connect makes a client of the broker at a URL: http:// is plain text, https:// is TLS with the system's certificates. An empty URL is that of
 // the environment variable FERRYMQ_URL, else [DefaultURL]. It does not wait for the broker: the first call does. It fails only for a bad URL.
@@ -55,7 +65,7 @@ func Connect(brokerURL string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := &Client{settings: s, codec: newCodec(), made: make(map[closer]struct{})}
+	client := &Client{settings: s, codec: newCodec(), made: make(map[closer]rank)}
 	client.conn, err = grpc.NewClient(target, append(client.dialOptions(transport), s.dial...)...)
 	if err != nil {
 		return nil, invalidField("url", err.Error())
@@ -185,9 +195,25 @@ func (c *Client) Admin() Admin {
 func (c *Client) Close(ctx context.Context) error {
 	c.mu.Lock()
 	c.closed = true
-	made := make([]closer, 0, len(c.made))
-	for one := range c.made {
-		made = append(made, one)
+	c.mu.Unlock()
+	var failures []error
+	for rank := range ranks {
+		failures = append(failures, c.closeAll(ctx, rank)...)
+	}
+	if err := c.conn.Close(); err != nil && status.Code(err) != codes.Canceled {
+		failures = append(failures, toError(err))
+	}
+	return errors.Join(failures...)
+}
+
+// closeAll closes all of a rank at the same time.
+func (c *Client) closeAll(ctx context.Context, rank rank) []error {
+	var made []closer
+	c.mu.Lock()
+	for one, its := range c.made {
+		if its == rank {
+			made = append(made, one)
+		}
 	}
 	c.mu.Unlock()
 	failures := make([]error, len(made))
@@ -200,20 +226,17 @@ func (c *Client) Close(ctx context.Context) error {
 		}()
 	}
 	closing.Wait()
-	if err := c.conn.Close(); err != nil {
-		return toError(err)
-	}
-	return errors.Join(failures...)
+	return failures
 }
 
 // keep remembers what is to be closed with the client.
-func (c *Client) keep(one closer) error {
+func (c *Client) keep(one closer, as rank) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return unavailable("the client is closed")
 	}
-	c.made[one] = struct{}{}
+	c.made[one] = as
 	return nil
 }
 
@@ -226,9 +249,4 @@ func (c *Client) forget(one closer) {
 // log writes the one line for something that went otherwise than it should.
 func (c *Client) log(line, about string, arguments ...any) {
 	c.settings.logger.Warn("ferrymq: "+line, append([]any{"logger", "ferrymq", "of", about}, arguments...)...)
-}
-
-// atMost is ctx, ended after this time.
-func atMost(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, limit)
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
 
-// Delivery is one handing-over of a message. Settle it once, with Ack, Retry, Release or Reject; what came from a broadcast has nothing to settle.
+// Delivery is one handing-over of a message. Settle it with Ack, Retry, Release or Reject: the first of them counts, and those after it bring its
+// status. What came from a broadcast has nothing to settle.
 type Delivery struct {
 	// Message is what was published.
 	Message
@@ -25,8 +26,9 @@ type Delivery struct {
 
 	ackID   []byte
 	settler settler
-	// Where it is among those its settler holds; guarded by the settler's lock.
-	at int
+	// Guarded by the settler's lock: where it is among those that are held, and what it was settled with.
+	at         int
+	settlement Settlement
 }
 
 // settler is what a delivery came from.

@@ -28,9 +28,21 @@ func (p *pending) add(d *Delivery, a action) Settlement {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if a.kind != doExtend && d.settlement.group != nil {
+		return d.settlement
+	}
 	if p.closed != nil {
 		return answered(d, nil, p.closed)
 	}
+	settlement := p.join(d, a)
+	if a.kind != doExtend {
+		d.settlement = settlement
+	}
+	return settlement
+}
+
+// join adds a delivery to the last group, or to a new one. Expects the lock.
+func (p *pending) join(d *Delivery, a action) Settlement {
 	if n := len(p.toSend); n > 0 && p.toSend[n-1].takes(a) {
 		group := p.toSend[n-1]
 		group.deliveries = append(group.deliveries, d)
@@ -103,6 +115,9 @@ func (p *pending) take(max int) []*settleGroup {
 	n := min(max, len(p.toSend))
 	groups := slices.Clone(p.toSend[:n])
 	p.toSend = slices.Delete(p.toSend, 0, n)
+	for _, group := range groups {
+		group.isSent = true
+	}
 	p.sent = append(p.sent, groups...)
 	return groups
 }
@@ -200,13 +215,7 @@ func (p *pending) lose(group *settleGroup) int {
 func (p *pending) release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	settling := make(map[*Delivery]bool)
-	for _, group := range slices.Concat(p.sent, p.toSend) {
-		for _, d := range group.deliveries {
-			settling[d] = settling[d] || group.action.kind != doExtend
-		}
-	}
-	held := slices.DeleteFunc(slices.Clone(p.held), func(d *Delivery) bool { return settling[d] })
+	held := slices.DeleteFunc(slices.Clone(p.held), func(d *Delivery) bool { return d.settlement.group != nil })
 	for chunk := range slices.Chunk(held, groupMax) {
 		p.lastID++
 		p.toSend = append(p.toSend, &settleGroup{

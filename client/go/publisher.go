@@ -46,7 +46,7 @@ func (c *Client) Publisher(to Destination, options ...PublisherOption) *Publishe
 		room: &room{max: s.unconfirmedBytes}, news: newSignal(), ended: make(chan struct{}), bodyBytes: 1 << 10,
 	}
 	p.life, p.stop = context.WithCancel(context.Background())
-	if err := c.keep(p); err != nil {
+	if err := c.keep(p, streams); err != nil {
 		p.room.close(err)
 		p.closing = true
 	}
@@ -123,7 +123,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 
 // end waits for a connected stream to end in order; an attempt to connect is of no use any more.
 func (p *Publisher) end(ctx context.Context) {
-	ctx, cancel := atMost(ctx, p.client.settings.callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.client.settings.callTimeout)
 	defer cancel()
 	p.mu.Lock()
 	connected := p.connected

@@ -96,7 +96,7 @@ func (c *Client) hold(response *pullResponse, name string) {
 			p.pending.hold(d)
 		}
 	}
-	if p.pending.isEmpty() || c.keep(p) != nil {
+	if p.pending.isEmpty() || c.keep(p, streams) != nil {
 		p.stop()
 		p.pending.close(unavailable("the client is closed"))
 		return

@@ -96,6 +96,8 @@ type settleGroup struct {
 	id         int64
 	action     action
 	deliveries []*Delivery
+	// It went out once, so that nothing joins it any more. Guarded by the lock of what it is pending in.
+	isSent bool
 
 	done    chan struct{}
 	awaited atomic.Bool
@@ -106,7 +108,7 @@ type settleGroup struct {
 
 // takes is true if another delivery may join.
 func (g *settleGroup) takes(a action) bool {
-	if len(g.deliveries) >= groupMax || a.kind != g.action.kind || a.delay != nil || g.action.delay != nil {
+	if g.isSent || len(g.deliveries) >= groupMax || a.kind != g.action.kind || a.delay != nil || g.action.delay != nil {
 		return false
 	}
 	return a.reason == g.action.reason && a.lease == g.action.lease

@@ -46,7 +46,7 @@ func (c *Client) Subscribe(ctx context.Context, source Source, options ...Subscr
 		opened: make(chan struct{}), ended: make(chan struct{}),
 	}
 	s.life, s.stop = context.WithCancel(context.Background())
-	if err := c.keep(s); err != nil {
+	if err := c.keep(s, streams); err != nil {
 		return nil, err
 	}
 	go s.run()
@@ -68,13 +68,15 @@ func (c *Client) Subscribe(ctx context.Context, source Source, options ...Subscr
 // Next waits for the next delivery. It is io.EOF after Close and at the stop of a broadcast, else the error that ended the subscriber, or ctx's.
 func (s *Subscriber) Next(ctx context.Context) (*Delivery, error) {
 	for {
+		if ctx.Err() != nil {
+			return nil, toError(ctx.Err())
+		}
 		if d := s.inbox.take(); d != nil {
 			return d, nil
 		}
 		select {
 		case <-s.inbox.arrived:
 		case <-ctx.Done():
-			return nil, toError(ctx.Err())
 		case <-s.ended:
 			return s.last()
 		}
@@ -108,7 +110,7 @@ func (s *Subscriber) All(ctx context.Context) iter.Seq2[*Delivery, error] {
 // Close ends it: nothing more comes, settlements are answered, and what is not settled goes back without a failure; settling it later fails. Where ctx
 // ends first, or the broker does not answer within the call timeout, the stream is cut off.
 func (s *Subscriber) Close(ctx context.Context) error {
-	ctx, cancel := atMost(ctx, s.client.settings.callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.client.settings.callTimeout)
 	defer cancel()
 	s.closing.Store(true)
 	s.pending.close(errSubscriberClosed())

@@ -11,7 +11,7 @@ import (
 
 // Handler does the work of one delivery. nil acks it; an error retries it with the error's text as the reason; one made by [Reject] dead-letters it. Its
 // context has the values of the worker's and the trace context of the message; it is cancelled when a worker that stops can wait no longer. A
-// handler may settle the delivery itself and return nil: the first settlement counts.
+// handler may settle the delivery itself: the first settlement counts.
 type Handler func(ctx context.Context, delivery *Delivery) error
 
 // RejectError says that a delivery will never work.
@@ -64,29 +64,57 @@ func (c *Client) Worker(source Source, handler Handler, options ...WorkerOption)
 	return w
 }
 
-// Run works until ctx ends, the client is closed, or trying again cannot help. Then nothing new is begun, handlers may take the drain timeout to end, and the rest is
-// released. It returns nil when it was stopped so and every handler has ended; [ErrTimeout] if some had not: their deliveries were given back.
+// Run works until ctx ends, the client is closed, or trying again cannot help. Then nothing new is begun, handlers may take the drain timeout to
+// end, and the rest is released. It returns nil when it was stopped and every handler has ended; [ErrTimeout] if some had not: their deliveries were
+// given back.
 func (w *Worker) Run(ctx context.Context) error {
-	options := append([]SubscriberOption{Prefetch(2 * w.concurrency)}, w.subscribe...)
-	s, err := w.client.Subscribe(ctx, w.source, options...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	}
-	// Handlers outlive ctx by the drain timeout.
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
 	taking, stop := context.WithCancel(ctx)
 	defer stop()
+	run := &workerRun{stop: stop, ended: make(chan struct{})}
+	defer close(run.ended)
+	if err := w.client.keep(run, workers); err != nil {
+		return err
+	}
+	defer w.client.forget(run)
+	options := append([]SubscriberOption{Prefetch(2 * w.concurrency)}, w.subscribe...)
+	s, err := w.client.Subscribe(taking, w.source, options...)
+	if err != nil && taking.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return w.handle(taking, stop, s)
+}
+
+// workerRun is a worker at work, as its client knows it.
+type workerRun struct {
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
+// Close stops it and waits until it has ended.
+func (r *workerRun) Close(ctx context.Context) error {
+	r.stop()
+	select {
+	case <-r.ended:
+		return nil
+	case <-ctx.Done():
+		return toError(ctx.Err())
+	}
+}
+
+func (w *Worker) handle(taking context.Context, stop context.CancelFunc, s *Subscriber) error {
+	// Handlers outlive what stops the worker by the drain timeout.
+	life, cancel := context.WithCancel(context.WithoutCancel(taking))
+	defer cancel()
 	ended := make(chan error, w.concurrency)
 	for range w.concurrency {
 		go func() { ended <- w.work(taking, life, s) }()
 	}
-	left, err := w.await(ctx, stop, ended)
+	left, err := w.await(taking, stop, ended)
 	cancel()
-	closed := s.Close(context.WithoutCancel(ctx))
+	closed := s.Close(context.WithoutCancel(taking))
 	switch {
 	case err != nil:
 		return err
@@ -98,9 +126,9 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // await waits until all loops have ended, or the drain timeout is over: then some are left. One that fails ends all.
-func (w *Worker) await(ctx context.Context, stop context.CancelFunc, ended <-chan error) (left int, failure error) {
+func (w *Worker) await(taking context.Context, stop context.CancelFunc, ended <-chan error) (left int, failure error) {
 	var over <-chan time.Time
-	stopped := ctx.Done()
+	stopped := taking.Done()
 	for left = w.concurrency; left > 0; {
 		select {
 		case err := <-ended:

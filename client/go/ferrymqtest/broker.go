@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +75,7 @@ func Run(directory string) (*Broker, error) {
 	portFile := filepath.Join(directory, "ferrymq-port")
 	b := &Broker{log: &bytes.Buffer{}, exited: make(chan struct{})}
 	b.process = exec.Command(program, "serve", "--ephemeral", "--listen", "127.0.0.1:0", "--port-file", portFile)
+	b.process.Env = environment()
 	b.process.Stdout, b.process.Stderr = b.log, b.log
 	if err := b.process.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", program, err)
@@ -89,6 +92,11 @@ func Run(directory string) (*Broker, error) {
 	}
 	b.URL = "http://" + address
 	return b, nil
+}
+
+// environment is that of this process without settings of another broker or of clients.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "FERRYMQ_") })
 }
 
 func program() (string, error) {

@@ -1,0 +1,2 @@
+// Package orders shows a test against a broker of its own.
+package orders
