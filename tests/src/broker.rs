@@ -39,6 +39,13 @@ impl Broker {
         Self::launch(home, arguments, &[])
     }
 
+    /// A broker that keeps its data on disk, with settings: keys of the settings file and their values.
+    pub fn durable_with(settings: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let data = home.path().join("data").display().to_string();
+        Self::launch(home, vec!["--data".to_owned(), data], settings)
+    }
+
     /// A broker in memory.
     pub fn ephemeral() -> Self {
         Self::ephemeral_with(&[])

@@ -1,4 +1,4 @@
-//! A page in a real browser publishes and subscribes over gRPC-Web, with the TypeScript client.
+//! gRPC-Web with the TypeScript client: from a page in a real browser, and every scenario of the clients from Node.js.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -20,6 +20,17 @@ fn a_page_publishes_subscribes_and_settles_and_a_page_of_another_origin_may_not(
     let mut play = Command::new("node");
     play.arg(client.join("../../target/clients/typescript/run.mjs")).args([&broker.url(), &port.to_string()]);
     play.arg(browser);
+    succeed(play);
+}
+
+#[test]
+fn every_scenario_of_the_clients_plays_over_grpc_web_too() {
+    let (Some(_), Some(_)) = (find(&["node"]), find(&["npm"])) else { return };
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client/typescript/conformance");
+    succeed(Command::new(client.join("prepare")));
+    let mut play = Command::new(client.join("run"));
+    play.arg("scenarios").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/scenarios.yaml"));
+    play.env("FERRYMQ_CONFORMANCE", "web").env("TEST_STAGE", env!("CARGO_BIN_EXE_stage"));
     succeed(play);
 }
 

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { fromJson } from "@bufbuild/protobuf";
-import { connect, NotFoundError, Reject } from "ferrymq";
+import { NotFoundError, Reject } from "ferrymq";
 import { BindingSchema, QueueSchema, TopicSchema } from "ferrymq/proto";
 import { message, messagesOf, sameError, sameMessage, samePayload } from "./messages.mjs";
 
 const WAIT_MS = 20_000;
+
+/** With FERRYMQ_CONFORMANCE=web as browsers do it, over gRPC-Web. */
+const { connect } = await import(process.env.FERRYMQ_CONFORMANCE === "web" ? "ferrymq/web" : "ferrymq");
 
 /** One scenario on a broker of its own. */
 export class Scenario {

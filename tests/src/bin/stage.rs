@@ -13,6 +13,9 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// So that clients may speak gRPC-Web as well.
+const SETTINGS: [(&str, &str); 1] = [("web_origins", "http://localhost")];
+
 #[tokio::main]
 async fn main() -> io::Result<()> {
     // Built before the first scenario waits for it.
@@ -20,8 +23,8 @@ async fn main() -> io::Result<()> {
     let mut scene = None;
     for line in io::stdin().lock().lines() {
         match (line?.trim(), &mut scene) {
-            ("ephemeral", scene) => *scene = Some(Scene::open(Broker::ephemeral()).await?),
-            ("durable", scene) => *scene = Some(Scene::open(Broker::start()).await?),
+            ("ephemeral", scene) => *scene = Some(Scene::open(Broker::ephemeral_with(&SETTINGS)).await?),
+            ("durable", scene) => *scene = Some(Scene::open(Broker::durable_with(&SETTINGS)).await?),
             ("kill", Some(scene)) => scene.kill(),
             ("break", Some(scene)) => scene.cut().await,
             (other, _) => {
