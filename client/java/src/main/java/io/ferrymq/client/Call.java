@@ -4,10 +4,11 @@ import io.grpc.ClientCall;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 
 /** One call of gRPC, with its failure as the client's exception. */
 final class Call<Q, R> {
-    /** What happens to a call; one after the other. */
+    /** What happens to a call, one after the other, in the thread of the connection: nothing may wait here, nor code of the program run. */
     interface Events<R> {
         void message(R response);
 
@@ -32,9 +33,9 @@ final class Call<Q, R> {
         started = true;
     }
 
-    /** Sends the one request and completes the future with the answer. */
-    void unary(Q request, CompletableFuture<R> answer) {
-        start(new Unary<>(answer), 2);
+    /** Sends the one request and completes the future with the answer, by way of the executor. */
+    void unary(Q request, CompletableFuture<R> answer, Executor executor) {
+        start(new Unary<>(answer, executor), 2);
         call.sendMessage(request);
         call.halfClose();
     }
@@ -85,10 +86,12 @@ final class Call<Q, R> {
 
     private static final class Unary<R> implements Events<R> {
         private final CompletableFuture<R> answer;
+        private final Executor executor;
         private R response;
 
-        Unary(CompletableFuture<R> answer) {
+        Unary(CompletableFuture<R> answer, Executor executor) {
             this.answer = answer;
+            this.executor = executor;
         }
 
         @Override
@@ -101,6 +104,10 @@ final class Call<Q, R> {
 
         @Override
         public void closed(FerryException error) {
+            executor.execute(() -> complete(error));
+        }
+
+        private void complete(FerryException error) {
             if (error != null) {
                 answer.completeExceptionally(error);
             } else if (response == null) {

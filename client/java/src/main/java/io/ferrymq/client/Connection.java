@@ -37,18 +37,19 @@ final class Connection {
         this.options = options;
         own = options.executor == null ? Executors.newCachedThreadPool(daemons("ferrymq-")) : null;
         executor = own == null ? options.executor : own;
-        channel = channel(options, executor);
+        channel = channel(options);
         ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, daemons("ferrymq-timer-"));
         timer.setRemoveOnCancelPolicy(true);
         this.timer = timer;
     }
 
-    private static ManagedChannel channel(ClientOptions options, Executor executor) {
+    private static ManagedChannel channel(ClientOptions options) {
         URI url = parse(options.url);
         boolean tls = url.getScheme().equals("https");
         int port = url.getPort() >= 0 ? url.getPort() : tls ? 443 : 80;
         NettyChannelBuilder builder = NettyChannelBuilder.forAddress(url.getHost(), port)
-                .executor(executor)
+                // Events of calls stay in the connection's thread, as handing each on costs more than dealing with it.
+                .directExecutor()
                 .userAgent("ferrymq-java")
                 .maxInboundMessageSize(RESPONSE_BYTES_MAX)
                 .initialFlowControlWindow(WINDOW_BYTES)
@@ -87,7 +88,7 @@ final class Connection {
         channel.resetConnectBackoff();
         CallOptions call = CallOptions.DEFAULT.withDeadlineAfter(timeout.toNanos(), TimeUnit.NANOSECONDS);
         CompletableFuture<R> answer = new CompletableFuture<>();
-        new Call<>(channel.newCall(method, call)).unary(request, answer);
+        new Call<>(channel.newCall(method, call)).unary(request, answer, executor);
         return answer;
     }
 

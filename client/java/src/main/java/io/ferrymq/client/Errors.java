@@ -10,6 +10,7 @@ import io.ferrymq.v1.Failure;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -44,9 +45,22 @@ final class Errors {
                 violations.clear();
             }
         }
-        Code code = Code.of(status.getCode().value());
+        Code code =
+                isBroken(status) ? Code.UNAVAILABLE : Code.of(status.getCode().value());
         return FerryException.of(
                 new Facts(code, reason, message(status), metadata, violations, retryAfter), status.getCause());
+    }
+
+    /** A stream that was cut off on the way comes as one of several codes of gRPC's own making. */
+    private static boolean isBroken(Status status) {
+        boolean own =
+                switch (status.getCode()) {
+                    case CANCELLED, UNKNOWN, INTERNAL -> true;
+                    default -> false;
+                };
+        boolean reset =
+                status.getDescription() != null && status.getDescription().startsWith("RST_STREAM");
+        return own && (reset || status.getCause() instanceof IOException);
     }
 
     static FerryException of(Failure failure) {

@@ -18,29 +18,28 @@ import java.util.concurrent.CompletableFuture;
 final class Bench {
     static final int PAYLOAD_BYTES = 1024;
     private static final Duration LOOK_EVERY = Duration.ofMillis(100);
-    /** The first moments are the compiler's: they are not counted. */
-    private static final double WARM_UP = 0.5;
+    /** The first seconds are the compiler's: they are not counted. */
+    private static final Duration WARM_UP = Duration.ofSeconds(4);
 
     private Bench() {}
 
     static void run(String url, String noopUrl, double seconds) throws Exception {
         Duration time = Duration.ofMillis((long) (seconds * 1000));
-        Duration warm = Duration.ofMillis((long) (seconds * WARM_UP * 1000));
         try (Client client = Client.connect(url)) {
             client.admin().createQueue("bench-publish");
             client.admin().createQueue("bench-through");
-            publish(client, warm);
+            publish(client, WARM_UP);
             client.admin().purge("bench-publish");
             report("publish", publish(client, time));
-            through(client, warm);
+            through(client, WARM_UP);
             report("through", through(client, time));
             client.admin().deleteQueue("bench-publish", true);
             client.admin().deleteQueue("bench-through", true);
         }
         try (Bare bare = new Bare(noopUrl)) {
-            bare.publish(warm);
+            bare.publish(WARM_UP);
             report("noop publish", bare.publish(time));
-            bare.through(warm);
+            bare.through(WARM_UP);
             report("noop through", bare.through(time));
         }
     }

@@ -69,9 +69,10 @@ public final class TestBroker implements AutoCloseable {
     private static String address(Process process, Path portFile) throws IOException {
         long deadline = System.nanoTime() + READY_WITHIN.toNanos();
         while (System.nanoTime() - deadline < 0) {
-            String address = Files.exists(portFile) ? Files.readString(portFile) : "";
-            if (address.endsWith("\n")) {
-                return address.trim();
+            // The broker puts the file there whole.
+            String address = Files.exists(portFile) ? Files.readString(portFile).trim() : "";
+            if (!address.isEmpty()) {
+                return address;
             }
             if (ends(process)) {
                 throw new IllegalStateException("the broker ended before it was ready: " + process.exitValue());

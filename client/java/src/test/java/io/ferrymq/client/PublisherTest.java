@@ -1,0 +1,125 @@
+package io.ferrymq.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.ferrymq.v1.PublishResult;
+import io.ferrymq.v1.PublishStreamRequest;
+import io.grpc.Status;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(20)
+class PublisherTest {
+    private FakeBroker broker;
+    private Client client;
+
+    @BeforeEach
+    void start() throws IOException {
+        broker = new FakeBroker();
+        client = broker.client();
+    }
+
+    @AfterEach
+    void stop() {
+        broker.close();
+        client.close();
+    }
+
+    /** Requests with so many messages together. */
+    private static List<PublishStreamRequest> take(FakeBroker.Stream<PublishStreamRequest, ?> stream, int messages)
+            throws InterruptedException {
+        List<PublishStreamRequest> requests = new ArrayList<>();
+        while (payloads(requests).size() < messages) {
+            requests.add(FakeBroker.next(stream.requests));
+        }
+        return requests;
+    }
+
+    private static List<String> payloads(List<PublishStreamRequest> requests) {
+        return requests.stream()
+                .flatMap(request -> request.getBatch().getMessagesList().stream())
+                .map(message -> message.getPayload().toStringUtf8())
+                .toList();
+    }
+
+    @Test
+    void whatWasNotConfirmedWhenTheStreamBrokeGoesAgainInOrder() throws InterruptedException {
+        Publisher publisher = client.publisher("orders");
+        CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
+        CompletableFuture<PublishResult> two = publisher.publish(Messages.text("two"));
+        var first = FakeBroker.next(broker.publishing);
+        List<PublishStreamRequest> sent = take(first, 2);
+        first.breaks();
+
+        var second = FakeBroker.next(broker.publishing);
+        List<PublishStreamRequest> again = take(second, 2);
+        assertEquals(List.of("one", "two"), payloads(again));
+        assertEquals(sent, again);
+        again.forEach(request -> second.responses.onNext(FakeBroker.confirm(request)));
+        one.join();
+        two.join();
+        publisher.close();
+    }
+
+    @Test
+    void anythingElseThatEndsTheStreamFailsEveryOpenConfirm() throws InterruptedException {
+        Publisher publisher = client.publisher("orders");
+        CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
+        FakeBroker.next(broker.publishing).responses.onError(Status.PERMISSION_DENIED.asRuntimeException());
+        CompletionException failed = assertThrows(CompletionException.class, one::join);
+        assertEquals(
+                Code.PERMISSION_DENIED,
+                assertInstanceOf(FerryException.class, failed.getCause()).code());
+        assertTrue(publisher.publish(Messages.text("two")).isCompletedExceptionally());
+        publisher.close();
+    }
+
+    @Test
+    void aMessageIsTriedForOnlySoLong() {
+        broker.close();
+        PublisherOptions options =
+                PublisherOptions.builder().publishTimeout(Duration.ofMillis(20)).build();
+        Publisher publisher = client.publisher(Destination.topic("orders"), options);
+        CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
+        CompletionException failed = assertThrows(CompletionException.class, one::join);
+        assertInstanceOf(FerryException.Unavailable.class, failed.getCause());
+        publisher.close();
+    }
+
+    @Test
+    void whatHangsOnAConfirmMayPublishAlthoughTheBufferIsFull() throws InterruptedException {
+        PublisherOptions options =
+                PublisherOptions.builder().unconfirmedBytes(200).build();
+        Publisher publisher = client.publisher(Destination.topic("orders"), options);
+        CompletableFuture<PublishResult> third = publisher
+                .publish(Messages.text("one"))
+                .thenCompose(result -> {
+                    publisher.publish(Messages.text("two"));
+                    publisher.publish(Messages.text("three"));
+                    return publisher.publish(Messages.text("four"));
+                });
+        var stream = FakeBroker.next(broker.publishing);
+        for (int count = 0; count < 4; count++) {
+            stream.responses.onNext(FakeBroker.confirm(FakeBroker.next(stream.requests)));
+        }
+        third.join();
+        publisher.close();
+    }
+
+    @Test
+    void aPublisherThatHadNothingToDoCloses() {
+        client.publisher("orders").close();
+        assertTrue(broker.publishing.isEmpty());
+    }
+}

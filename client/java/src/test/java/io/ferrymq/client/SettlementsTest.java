@@ -1,0 +1,80 @@
+package io.ferrymq.client;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ByteString;
+import io.ferrymq.v1.NackMode;
+import io.ferrymq.v1.SettleStatus;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+
+class SettlementsTest {
+    private final Settlements settlements = new Settlements();
+
+    private CompletableFuture<SettleStatus> add(String id, Settle how) {
+        CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
+        settlements.add(ByteString.copyFromUtf8(id), how, answer);
+        return answer;
+    }
+
+    private static List<Long> ids(List<SettleGroup> groups) {
+        return groups.stream().map(group -> group.id).toList();
+    }
+
+    @Test
+    void neighboursGoTogetherAndWhatIsUnansweredGoesAgain() {
+        Settle reject = Settle.nack(NackMode.NACK_MODE_REJECT, null, "no");
+        add("a", Settle.ACK);
+        CompletableFuture<SettleStatus> second = add("b", Settle.ACK);
+        add("c", reject);
+        CompletableFuture<SettleStatus> last = add("d", Settle.ACK);
+        assertEquals(List.of(1L, 2L, 3L), ids(settlements.take(10)));
+        assertFalse(settlements.hasUnsent());
+
+        SettleGroup first = settlements.answered(1);
+        List<String> gone = new ArrayList<>();
+        first.settled(id -> gone.add(id.toStringUtf8()));
+        first.answer(List.of(SettleStatus.SETTLE_STATUS_OK, SettleStatus.SETTLE_STATUS_OK));
+        assertEquals(List.of("a", "b"), gone);
+        assertEquals(SettleStatus.SETTLE_STATUS_OK, second.join());
+
+        settlements.startAgain();
+        assertEquals(List.of(2L, 3L), ids(settlements.take(10)));
+        settlements.end().forEach(group -> group.fail(FerryException.unavailable("gone")));
+        assertTrue(last.isCompletedExceptionally());
+    }
+
+    @Test
+    void groupsAreBoundedAndTakenInPortions() {
+        for (int count = 0; count < Settlements.GROUP_MAX + 1; count++) {
+            add("x", Settle.ACK);
+        }
+        assertTrue(settlements.hasFull());
+        assertEquals(List.of(1L), ids(settlements.take(Settlements.GROUP_MAX)));
+        assertFalse(settlements.hasFull());
+        assertEquals(List.of(2L), ids(settlements.take(Settlements.GROUP_MAX)));
+        assertEquals(2, settlements.waiting());
+    }
+
+    @Test
+    void anExtensionIsStillHeld() {
+        add("a", Settle.extend(Duration.ofSeconds(5)));
+        SettleGroup group = settlements.take(1).get(0);
+        group.settled(id -> {
+            throw new AssertionError("it is still held");
+        });
+        assertEquals(5, group.wire().getExtend().getLease().getSeconds());
+    }
+
+    @Test
+    void aReasonIsCutToWholeCharacters() {
+        assertEquals("ok", Settle.cut("ok"));
+        assertEquals("x".repeat(1023), Settle.cut("x".repeat(1023) + "é"));
+        assertEquals("é".repeat(512), Settle.cut("é".repeat(600)));
+    }
+}
