@@ -61,12 +61,15 @@ class Confirm:
         self._index = index
 
     def __await__(self) -> Generator[object, None, PublishResult]:
-        done = self._batch.done
-        if not done.done():
-            self._batch.is_awaited = True
-            # Shielded: who waits may be cancelled, the batch is not.
-            yield from asyncio.shield(done).__await__()
+        if not self._batch.done.done():
+            yield from self.wait().__await__()
         return self.result()
+
+    async def wait(self) -> None:
+        """Until it is done, however it ends."""
+        self._batch.is_awaited = True
+        # Shielded: who waits may be cancelled, what others wait for is not.
+        await asyncio.shield(self._batch.done)
 
     def done(self) -> bool:
         """True once the broker has answered, or the message was given up."""

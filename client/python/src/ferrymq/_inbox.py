@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ferrymq._session import Session
-from ferrymq._settle import Action, Settled, Settlements, SettleStatus
+from ferrymq._settle import Action, Settled, Settlements, SettleStatus, settled_already
 from ferrymq._signal import Signal
 from ferrymq._wire import log_point, source_name, subscribe_request
 from ferrymq.delivery import Delivery
@@ -52,13 +52,18 @@ class Inbox:
         self._since: Timestamp | None = None
 
     @property
+    def is_broadcast(self) -> bool:
+        """True if there is nothing to settle."""
+        return self._broadcast is not None
+
+    @property
     def is_bounded(self) -> bool:
         """True if the broker may end the stream in order."""
         return self._broadcast is not None and self._broadcast.stop is not None
 
     def settle(self, ack_id: bytes, action: Action) -> Settled:
         """Settles one of its deliveries. Called by `Delivery`."""
-        return self.settlements.add(ack_id, action)
+        return self.settlements.add(ack_id, action) if ack_id else settled_already()
 
     async def request(self) -> pb.SubscribeRequest:
         """How to open the next stream."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ferrymq._batch import Batch, Confirm
 from ferrymq._signal import Signal
-from ferrymq._wire import message_prefix
+from ferrymq._varint import message_prefix
 from ferrymq.errors import Error, unavailable
 from ferrymq.settings import PublisherOptions
 from ferrymq.v1.messaging_service_pb2 import PublishResponse
@@ -16,7 +16,7 @@ from ferrymq.v1.messaging_service_pb2 import PublishResponse
 # So many unconfirmed batches keep the connection busy; more of them have to be full.
 _BUSY = 2
 # What a message takes beside its bytes.
-_OVERHEAD_BYTES = 64
+OVERHEAD_BYTES = 64
 
 
 class Outbox:
@@ -28,6 +28,8 @@ class Outbox:
         self.changed = Signal()
         """There may be something to send."""
         self.is_closing = False
+        self.on_freed: Callable[[int], None] | None = None
+        """Told of so many bytes, and what messages take beside them, that are not held any more."""
         self._options = options
         self._batch_messages = min(max(options.batch_messages, 1), 10_000)
         self._filling: Batch | None = None
@@ -88,7 +90,7 @@ class Outbox:
         if batch is None:
             batch = self._filling = self._new_batch()
         confirm = batch.add(message_prefix(size), encoded)
-        self._bytes += size + _OVERHEAD_BYTES
+        self._bytes += size + OVERHEAD_BYTES
         if batch.count >= self._batch_messages:
             self._seal()
         return confirm
@@ -166,9 +168,12 @@ class Outbox:
             yield self._filling
 
     def _end(self, batch: Batch, outcome: PublishResponse | Error) -> None:
-        self._bytes -= batch.bytes + batch.count * _OVERHEAD_BYTES
+        freed = batch.bytes + batch.count * OVERHEAD_BYTES
+        self._bytes -= freed
         batch.end(outcome, self.name)
         self._wake_waiter()
+        if self.on_freed is not None:
+            self.on_freed(freed)
 
     def _expire(self) -> None:
         """Gives up what was tried for too long."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from ferrymq._backoff import Backoff
 from ferrymq._session import Session
-from ferrymq._settle import RELEASE, Action, Settled, SettleGroup, Settlements, SettleStatus
+from ferrymq._settle import RELEASE, Action, Settled, SettleGroup, Settlements, SettleStatus, settled_already
 from ferrymq._signal import cancel
 from ferrymq._wire import duration
 from ferrymq.delivery import Delivery
@@ -53,6 +53,8 @@ class Puller:
 
     def settle(self, ack_id: bytes, action: Action) -> Settled:
         """Settles one of its deliveries. Called by `Delivery`."""
+        if not ack_id:
+            return settled_already()
         if action.kind != "extend":
             self._held.discard(ack_id)
         if self._settling is None and not self._is_closing:

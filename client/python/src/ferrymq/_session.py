@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message as ProtoMessage
 
-from ferrymq.errors import from_rpc, invalid, unavailable
+from ferrymq.errors import error_of, from_rpc, invalid, unavailable
 from ferrymq.settings import ClientOptions
 
 DEFAULT_URL = "http://127.0.0.1:7171"
@@ -28,8 +28,32 @@ Stream = Any
 Response = TypeVar("Response", bound=ProtoMessage)
 
 
+class _Process:
+    """Whether gRPC can be used in this process: it does not survive a fork once it is at work, so a child would hang or abort."""
+
+    def __init__(self) -> None:
+        self._has_connected = False
+        self._is_spoilt = False
+        os.register_at_fork(after_in_child=self._forked)
+
+    def connect(self) -> None:
+        """It is at work from now on. Raises `FailedPrecondition` where it cannot be."""
+        if self._is_spoilt:
+            raise error_of(
+                "FAILED_PRECONDITION",
+                "this process was forked off after its parent had connected, which gRPC does not survive: connect in the children only",
+            )
+        self._has_connected = True
+
+    def _forked(self) -> None:
+        self._is_spoilt = self._has_connected
+
+
+_process = _Process()
+
+
 class Session:
-    """Connects when it is first needed, and again in a process that was forked off or another event loop.
+    """Connects when it is first needed, in the process that needs it, and again in another event loop.
 
     What belongs to another process or loop is left alone: its sockets and threads are not this one's to close.
     """
@@ -76,6 +100,7 @@ class Session:
         return self._channel
 
     def _connect(self) -> Any:
+        _process.connect()
         options = _channel_options(self._options)
         if self._is_secure:
             return grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(), options=options)

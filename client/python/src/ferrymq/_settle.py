@@ -99,10 +99,14 @@ class Settled:
         self._index = index
 
     def __await__(self) -> Generator[object, None, SettleStatus]:
-        done = self._group.done
-        if not done.done():
-            yield from asyncio.shield(done).__await__()
+        if not self._group.done.done():
+            yield from self.wait().__await__()
         return self.result()
+
+    async def wait(self) -> None:
+        """Until it is done, however it ends."""
+        # Shielded: who waits may be cancelled, what others wait for is not.
+        await asyncio.shield(self._group.done)
 
     def done(self) -> bool:
         """True once the broker has answered, or never will."""
@@ -181,8 +185,8 @@ class Settlements:
         self.changed.wake()
 
 
-def settled_already(status: SettleStatus) -> Settled:
+def settled_already() -> Settled:
     """For what needs no settling."""
     group = SettleGroup(0, ACK, asyncio.get_running_loop())
-    group.end([status.value])
+    group.end([SettleStatus.OK.value])
     return group.add(b"")

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from ferrymq._varint import varint
 from ferrymq.message import Position
 from ferrymq.settings import Destination, Group, Point, PublisherOptions, Queue, Source, SubscriberOptions, Topic
 from ferrymq.v1 import message_pb2, messaging_service_pb2
 
-# PublishStreamRequest.id and .batch, PublishRequest.messages: tags of the fields, by number and wire type.
+# PublishStreamRequest.id and .batch: tags of the fields, by number and wire type.
 _ID = b"\x08"
 _BATCH = b"\x12"
-_MESSAGE = b"\x22"
 
 _EDGES = {"earliest": message_pb2.LOG_EDGE_EARLIEST, "latest": message_pb2.LOG_EDGE_LATEST}
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-@lru_cache(maxsize=4096)
-def message_prefix(size: int) -> bytes:
-    """What goes before an encoded message of `size` bytes in a batch."""
-    return _MESSAGE + _varint(size)
 
 
 def stream_request(batch_id: int, header: bytes, messages: Iterable[bytes]) -> bytes:
     """A PublishStreamRequest of encoded messages, each behind its prefix."""
     body = b"".join((header, *messages))
-    return b"".join((_ID, _varint(batch_id), _BATCH, _varint(len(body)), body))
+    return b"".join((_ID, varint(batch_id), _BATCH, varint(len(body)), body))
 
 
 def publish_request(destination: Destination, options: PublisherOptions) -> messaging_service_pb2.PublishRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 from typing import Protocol
 
@@ -49,7 +50,8 @@ def connect(url: str | None = None, options: ClientOptions | None = None) -> Cli
 class Client:
     """A broker. Made by `connect`; ``async with`` closes it.
 
-    It connects in the process and event loop that use it, so one that was made before a fork works in each child.
+    It connects in the process and event loop that use it, so one that was made before a fork works in each child. gRPC does not survive a
+    fork once it has connected: then calls in the child raise `FailedPrecondition`.
     """
 
     def __init__(self, url: str | None = None, options: ClientOptions | None = None) -> None:
@@ -57,6 +59,7 @@ class Client:
         self._session = Session(url, self._options)
         self._open: dict[_Closable, None] = {}
         self._puller: Puller | None = None
+        self._process = os.getpid()
         self.admin = Admin(self._session, self._options.call_timeout)
         """Topics, queues, bindings, snapshots and stats."""
 
@@ -80,7 +83,7 @@ class Client:
         """A publisher to a topic, by its name, or to a `Queue`. For what the settings mean see `PublisherOptions`."""
         options = PublisherOptions(linger, batch_messages, batch_bytes, unconfirmed_bytes, publish_timeout, require_route, wait_for_room)
         publisher = Publisher(self._session, self._options, destination, options, self._forget)
-        self._open[publisher] = None
+        self._keep(publisher)
         return publisher
 
     async def publish(
@@ -118,7 +121,7 @@ class Client:
         """Deliveries of a `Queue`, a `Group`, or a `Topic` (a broadcast). For what the settings mean see `SubscriberOptions`."""
         options = SubscriberOptions(prefetch, prefetch_bytes, resume_within, lease, at_most_once, consumer)
         subscriber = Subscriber(self._session, self._options, source, options, self._forget)
-        self._open[subscriber] = None
+        self._keep(subscriber)
         return subscriber
 
     def read(self, topic: str | Topic, start: Point = "earliest", stop: Point | None = None) -> Subscriber:
@@ -160,13 +163,19 @@ class Client:
 
         Their leases are prolonged until they are settled or the client is closed. `max_bytes`: most together, 0: 1 MiB.
         """
+        request = pb.PullRequest(max_messages=max, max_bytes=max_bytes, at_most_once=at_most_once)
+        return await self.puller().pull(source, request, wait, lease)
+
+    def puller(self) -> Puller:
+        """What settles deliveries that were pulled. For `ferrymq.sync`."""
+        self._leave_parents()
         if self._puller is None:
             self._puller = Puller(self._session, self._options)
-        request = pb.PullRequest(max_messages=max, max_bytes=max_bytes, at_most_once=at_most_once)
-        return await self._puller.pull(source, request, wait, lease)
+        return self._puller
 
     async def close(self) -> None:
         """Ends all that was made by it in order: confirms come or fail, settlements are answered, what is held goes back."""
+        self._leave_parents()
         while self._open:
             made, _ = self._open.popitem()
             await made.close()
@@ -179,6 +188,17 @@ class Client:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
+
+    def _keep(self, made: _Closable) -> None:
+        self._leave_parents()
+        self._open[made] = None
+
+    def _leave_parents(self) -> None:
+        """What was made before this process was forked off is its parent's to end."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._open = {}
+            self._puller = None
 
     def _forget(self, made: _Closable) -> None:
         self._open.pop(made, None)

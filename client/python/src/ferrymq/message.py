@@ -7,12 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ferrymq._varint import payload_prefix
 from ferrymq.v1 import message_pb2, messaging_service_pb2
-
-_FIELDS = (
-    "attributes", "routing_key", "ordering_key", "message_id", "content_type", "priority", "ttl_ms", "delay_ms",
-    "deliver_at_ms", "reply_to", "correlation_id",
-)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -56,10 +52,41 @@ class Message:
 
     def encode(self) -> bytes:
         """The message as it goes over the wire. Raises ValueError or TypeError for a field of another type or size."""
-        set_fields = {name: value for name in _FIELDS if (value := getattr(self, name))}
-        if self.delay_ms == 0:
-            set_fields["delay_ms"] = 0
-        return message_pb2.Message(payload=self.payload, **set_fields).SerializeToString()
+        if self._has_more() or type(self.payload) is not bytes:
+            return self._wire().SerializeToString()
+        # Nothing but a payload: put together by hand, as this is done for each of very many.
+        return payload_prefix(len(self.payload)) + self.payload if self.payload else b""
+
+    def _has_more(self) -> bool:
+        return bool(
+            self.attributes
+            or self.routing_key
+            or self.ordering_key
+            or self.message_id
+            or self.content_type
+            or self.priority
+            or self.ttl_ms
+            or self.delay_ms is not None
+            or self.deliver_at_ms is not None
+            or self.reply_to
+            or self.correlation_id
+        )
+
+    def _wire(self) -> message_pb2.Message:
+        return message_pb2.Message(
+            payload=bytes(self.payload),
+            attributes=self.attributes,
+            routing_key=self.routing_key,
+            ordering_key=self.ordering_key,
+            message_id=self.message_id,
+            content_type=self.content_type,
+            priority=self.priority,
+            ttl_ms=self.ttl_ms,
+            delay_ms=self.delay_ms,
+            deliver_at_ms=self.deliver_at_ms,
+            reply_to=self.reply_to,
+            correlation_id=self.correlation_id,
+        )
 
 
 def decoded(wire: message_pb2.Message) -> Message:

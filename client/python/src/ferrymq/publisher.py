@@ -32,8 +32,9 @@ class Publisher:
         on_close: Callable[[Publisher], None],
     ) -> None:
         header = publish_request(destination, options).SerializeToString()
-        self._outbox = Outbox(options, destination_name(destination))
-        self._sender = Sender(session, client, header, self._outbox)
+        self.outbox = Outbox(options, destination_name(destination))
+        """What is not confirmed. For `ferrymq.sync`."""
+        self._sender = Sender(session, client, header, self.outbox)
         self._on_close = on_close
         self._is_closed = False
 
@@ -45,26 +46,31 @@ class Publisher:
         """
         if self._is_closed:
             raise unavailable("the publisher is closed")
-        outbox = self._outbox
+        outbox = self.outbox
         encoded = with_current(message).encode()
         if not outbox.has_room(len(encoded)):
             await outbox.room(len(encoded))
-        confirm = outbox.add(encoded)
-        self._sender.start()
+        confirm = self.add(encoded)
         if outbox.is_full:
             # Who publishes in a loop lets what is ready go out meanwhile.
             await asyncio.sleep(0)
         return confirm
 
+    def add(self, encoded: bytes) -> Confirm:
+        """Takes an encoded message, whether there is room or not. For `ferrymq.sync`, which sees to it itself."""
+        confirm = self.outbox.add(encoded)
+        self._sender.start()
+        return confirm
+
     async def flush(self) -> None:
         """Waits until all that was published is confirmed or refused; it does not say which."""
-        await self._outbox.flush()
+        await self.outbox.flush()
 
     async def close(self) -> None:
         """Waits until all is confirmed or refused, and ends it."""
         if not self._is_closed:
             self._is_closed = True
-            self._outbox.close()
+            self.outbox.close()
         await self._sender.join()
         self._on_close(self)
 

@@ -30,8 +30,9 @@ class Subscriber:
         options: SubscriberOptions,
         on_close: Callable[[Subscriber], None],
     ) -> None:
-        self._inbox = Inbox(session, client, source, options)
-        self._consumer = Consumer(session, client, self._inbox)
+        self.inbox = Inbox(session, client, source, options)
+        """What has come. For `ferrymq.sync`."""
+        self._consumer = Consumer(session, client, self.inbox)
         self._close_timeout = client.call_timeout
         self._on_close = on_close
         self._task: asyncio.Task[None] | None = None
@@ -41,8 +42,8 @@ class Subscriber:
     async def open(self) -> None:
         """Waits until the broker has opened it for the first time: what is published from then on comes. Raises what is in the way."""
         self._start()
-        while not (self._inbox.is_open or self._is_ended):
-            await self._inbox.changed.wait()
+        while not (self.inbox.is_open or self._is_ended):
+            await self.inbox.changed.wait()
         if self._error is not None:
             raise self._error.copy()
 
@@ -57,23 +58,29 @@ class Subscriber:
 
     async def next(self) -> Delivery | None:
         """The next delivery; None once it has been closed, or a broadcast is at its end. Raises why it has ended otherwise."""
-        inbox = self._inbox
-        waiting = inbox.waiting
-        while not waiting:
+        waiting = self.inbox.waiting
+        if not waiting and not await self.ready():
+            return None
+        delivery = waiting.popleft()
+        if not waiting:
+            self.inbox.drained.wake()
+        return delivery
+
+    async def ready(self) -> bool:
+        """Waits until `next` has something to give; False if there will be nothing more. Raises why it has ended otherwise."""
+        inbox = self.inbox
+        while not inbox.waiting:
             if self._is_ended or inbox.is_closing:
                 if self._error is not None:
                     raise self._error.copy()
-                return None
+                return False
             self._start()
             await inbox.changed.wait()
-        delivery = waiting.popleft()
-        if not waiting:
-            inbox.drained.wake()
-        return delivery
+        return True
 
     async def close(self) -> None:
         """Ends it: settlements are answered, and what is held goes back without a failure. Settling it later fails."""
-        inbox = self._inbox
+        inbox = self.inbox
         inbox.close()
         if self._task is not None:
             if inbox.is_open:
@@ -97,7 +104,7 @@ class Subscriber:
             await self._consumer.run()
             self._end(None)
         except Error as error:
-            self._end(None if self._inbox.is_closing else error)
+            self._end(None if self.inbox.is_closing else error)
         except BaseException:
             self._end(unavailable("the subscriber was cancelled"))
             raise
@@ -106,4 +113,4 @@ class Subscriber:
         if not self._is_ended:
             self._is_ended = True
             self._error = error
-            self._inbox.end(error)
+            self.inbox.end(error)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from ferrymq._signal import cancel
 from ferrymq._trace import restored
@@ -28,6 +30,7 @@ class Worker:
         self._handler = handler
         self._concurrency = concurrency
         self._drain_timeout = drain_timeout
+        self._pool = None if inspect.iscoroutinefunction(handler) else ThreadPoolExecutor(concurrency, "ferrymq-worker")
         self._stopping = asyncio.Event()
         self._busy: set[asyncio.Task[None]] = set()
         """Runners whose handler is running."""
@@ -50,6 +53,8 @@ class Worker:
         finally:
             await cancel([stopping, *runners])
             await self._subscriber.close()
+            if self._pool is not None:
+                self._pool.shutdown(wait=False, cancel_futures=True)
         for runner in runners:
             if not runner.cancelled():
                 runner.result()
@@ -89,7 +94,8 @@ class Worker:
             delivery.ack()
 
     async def _call(self, delivery: Delivery) -> None:
-        if inspect.iscoroutinefunction(self._handler):
-            await self._handler(delivery)
-        else:
-            await asyncio.to_thread(self._handler, delivery)
+        if self._pool is not None:
+            run = contextvars.copy_context().run
+            await asyncio.get_running_loop().run_in_executor(self._pool, run, self._handler, delivery)
+        elif inspect.isawaitable(outcome := self._handler(delivery)):
+            await outcome
