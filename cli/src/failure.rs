@@ -34,6 +34,10 @@ impl Failure {
         Self { exit_code: exit::USAGE, ..Self::other(message) }
     }
 
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { exit_code: exit::NOT_FOUND, ..Self::other(message) }
+    }
+
     pub fn precondition(message: impl Into<String>) -> Self {
         Self { exit_code: exit::PRECONDITION, ..Self::other(message) }
     }

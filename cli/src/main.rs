@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod commands;
+mod contexts;
 mod failure;
 mod format;
 mod human;

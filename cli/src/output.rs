@@ -40,20 +40,26 @@ pub fn value(value: &Value, as_json: bool) -> io::Result<()> {
 
 /// Prints a table for people: columns as wide as their widest cell.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let text = table_text(headings, rows, io::stdout().is_terminal());
+    io::stdout().lock().write_all(text.as_bytes())
+}
+
+/// The same as text, for a terminal or not.
+pub fn table_text(headings: &[&str], rows: &[Vec<String>], is_terminal: bool) -> String {
     let widths: Vec<usize> = (0..headings.len())
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.chain([headings[column].len()]).max().unwrap_or(0)
         })
         .collect();
-    let mut out = io::stdout().lock();
-    let bold = io::stdout().is_terminal();
     let heading = aligned(headings.iter().copied(), &widths);
-    writeln!(out, "{}", paint(Colour::Bold, &heading, bold))?;
+    let mut text = paint(Colour::Bold, &heading, is_terminal);
+    text.push('\n');
     for row in rows {
-        writeln!(out, "{}", aligned(row.iter().map(String::as_str), &widths))?;
+        text.push_str(&aligned(row.iter().map(String::as_str), &widths));
+        text.push('\n');
     }
-    Ok(())
+    text
 }
 
 /// Says something about the work, to stderr.
@@ -72,7 +78,7 @@ pub enum Colour {
 
 /// `text` in `colour`, if it goes to a terminal that wants colours.
 pub fn paint(colour: Colour, text: &str, is_terminal: bool) -> String {
-    if !is_terminal || std::env::var_os("NO_COLOR").is_some() {
+    if !is_terminal || !colours_wanted() {
         return text.to_owned();
     }
     let code = match colour {
@@ -81,6 +87,11 @@ pub fn paint(colour: Colour, text: &str, is_terminal: bool) -> String {
         Colour::Dim => 2,
     };
     format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+/// As no-color.org has it: set to nothing is not set.
+pub fn colours_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn aligned<'a>(cells: impl Iterator<Item = &'a str>, widths: &[usize]) -> String {

@@ -54,6 +54,8 @@ impl Session {
         let mut shell = Command::new("timeout");
         shell.args(["-k", "1", "15", "bash", "-euo", "pipefail", "-c"]).arg(format!("exec 2>&1\n{script}"));
         shell.current_dir(self.broker.home()).env("PATH", &self.path).env("FERRYMQ_URL", self.broker.url());
+        // Where contexts and completions of shells go: not to whoever runs the tests.
+        shell.env("XDG_CONFIG_HOME", self.broker.home()).env("HOME", self.broker.home());
         let output = shell.stdin(Stdio::null()).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }

@@ -164,7 +164,7 @@ pub struct StatsArgs {
     /// A queue. May be given often.
     #[arg(long = "queue")]
     pub queues: Vec<String>,
-    /// Print them again and again, until Ctrl-C.
+    /// Again and again, until Ctrl-C: a table on a terminal, with rates; else lines of `time kind name key=value ...`.
     #[arg(long)]
     pub watch: bool,
     /// How often, e.g. 500ms. Default: 1s.

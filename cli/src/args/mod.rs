@@ -2,6 +2,7 @@
 
 mod broker;
 mod connected;
+mod contexts;
 #[cfg(test)]
 mod documented;
 mod messages;
@@ -9,6 +10,7 @@ mod printing;
 mod resources;
 mod settling;
 mod snapshots;
+mod work;
 
 use std::path::PathBuf;
 
@@ -16,11 +18,13 @@ use clap::{Parser, Subcommand};
 
 pub use broker::{BenchArgs, ServeArgs};
 pub use connected::{ConnectionCommand, ConsumerCommand};
+pub use contexts::ContextCommand;
 pub use messages::{PeekArgs, PeekState, PeekWhich, PublishArgs, PurgeArgs, QueuePeekArgs, StatsArgs, SubscribeArgs};
 pub use printing::Printing;
 pub use resources::{BindingCommand, QueueArgs, QueueCommand, QueueOrdering, TopicCommand};
 pub use settling::{AckArgs, ExtendArgs, NackArgs, PullArgs, SourceArgs};
 pub use snapshots::SnapshotCommand;
+pub use work::WorkArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -32,13 +36,27 @@ Examples:
   ferrymq publish orders 'hello' --key eu.de
   ferrymq subscribe --topic orders --group billing --create";
 
+const WORK: &str = "\
+The process gets the payload on stdin, and in its environment FERRYMQ_QUEUE, TOPIC, POSITION, ATTEMPT, PUBLISH_TIME_MS, ROUTING_KEY,
+ORDERING_KEY, MESSAGE_ID, CONTENT_TYPE, PRIORITY, REPLY_TO, CORRELATION_ID, ATTRIBUTES (JSON), ATTRIBUTE_<NAME> for each attribute, and
+FERRYMQ_URL. The end of its stderr is the reason of a retry or reject. Ctrl-C lets those that run end; once more kills them.
+
+Examples:
+  ferrymq work jobs -- ./handler --fast
+  ferrymq work jobs --concurrency 32 --timeout 2m -- python3 resize.py
+  ferrymq work --topic orders --group mail --create -- sh -c 'mail -s \"$FERRYMQ_ROUTING_KEY\" sales'";
+
 /// A message broker over gRPC, and the commands to work with it.
 #[derive(Debug, Parser)]
 #[command(name = "ferrymq", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The broker to talk to. Default: http://127.0.0.1:7171; `bench` starts one of its own.
-    #[arg(long, global = true, env = "FERRYMQ_URL")]
+    /// The broker to talk to. Default: what FERRYMQ_URL says, else the context in use, else http://127.0.0.1:7171; `bench` starts one of
+    /// its own.
+    #[arg(long, global = true)]
     pub url: Option<String>,
+    /// The broker of this name: see `ferrymq context`.
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "url")]
+    pub context: Option<String>,
     /// Print JSON, one value for each line; failures too, on stderr.
     #[arg(long, global = true)]
     pub json: bool,
@@ -159,6 +177,9 @@ pub enum Command {
   ferrymq extend ID --lease 2m
   ferrymq extend --lease 5m < ids.txt")]
     Extend(ExtendArgs),
+    /// Run a process for each message and settle it by its exit code: 0 acks, 100 rejects, any other tries again later.
+    #[command(after_help = WORK)]
+    Work(WorkArgs),
     /// Look at the messages of a queue or topic without taking them.
     #[command(after_help = "Examples:
   ferrymq peek jobs --state unsettled,backing-off
@@ -171,6 +192,25 @@ pub enum Command {
   ferrymq purge jobs.dlq --yes --json
   ferrymq purge --topic orders --yes")]
     Purge(PurgeArgs),
+    /// Name brokers, and say which one to talk to.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  ferrymq context add staging http://staging:7171 --use
+  ferrymq context list
+  ferrymq --context staging stats"
+    )]
+    Context(ContextCommand),
+    /// Print what completes these commands in a shell.
+    #[command(after_help = "Examples:
+  ferrymq completions bash > ~/.local/share/bash-completion/completions/ferrymq
+  ferrymq completions zsh > ~/.zfunc/_ferrymq
+  ferrymq completions fish > ~/.config/fish/completions/ferrymq.fish
+  ferrymq completions powershell >> $PROFILE")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
     /// Numbers of the broker, and of the topics and queues that are named.
     #[command(after_help = "Examples:
   ferrymq stats
@@ -230,7 +270,8 @@ mod tests {
         for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
             let path = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            if !help.contains(&format!("  {path}")) {
+            let examples = help.lines().filter(|line| line.starts_with("  ") && line.contains("ferrymq "));
+            if !help.contains(&format!("  {path}")) || examples.count() < 3 {
                 found.push(path.clone());
             }
             without_example(command, &path, found);
@@ -238,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_of_every_command_has_an_example_of_it() {
+    fn the_help_of_every_command_has_three_examples() {
         let mut found = Vec::new();
         without_example(&Cli::command(), "ferrymq", &mut found);
         assert_eq!(found, Vec::<String>::new());

@@ -46,17 +46,20 @@ pub enum TopicCommand {
     /// Show one, with its numbers.
     #[command(after_help = "Examples:
   ferrymq topic get orders
-  ferrymq topic get orders --json")]
+  ferrymq topic get orders --json
+  ferrymq topic get orders --context staging")]
     Get(Name),
     /// Show many.
     #[command(after_help = "Examples:
   ferrymq topic list
+  ferrymq topic list orders
   ferrymq topic list orders --json")]
     List(Prefix),
     /// Delete one with all that it keeps.
     #[command(after_help = "Examples:
   ferrymq topic delete orders
-  ferrymq topic delete orders --force")]
+  ferrymq topic delete orders --force
+  ferrymq binding list --topic orders")]
     Delete(Deletion),
 }
 
@@ -75,7 +78,8 @@ pub enum QueueCommand {
     /// Show one, with its bindings and numbers.
     #[command(after_help = "Examples:
   ferrymq queue get billing
-  ferrymq queue get billing --json")]
+  ferrymq queue get orders/audit
+  ferrymq queue get billing --json | jq .stats.ready")]
     Get(Name),
     /// Show many: what waits in each, who consumes, and how old the oldest message is.
     #[command(after_help = "Examples:
@@ -92,17 +96,20 @@ pub enum QueueCommand {
     /// Deliver nothing until `queue resume`; publishing and settling go on.
     #[command(after_help = "Examples:
   ferrymq queue pause billing
+  ferrymq queue get billing
   ferrymq queue resume billing")]
     Pause(Name),
     /// Deliver again after `queue pause`.
     #[command(after_help = "Examples:
   ferrymq queue resume billing
+  ferrymq queue resume orders/audit
   ferrymq queue get billing --json")]
     Resume(Name),
     /// Delete one with its messages.
     #[command(after_help = "Examples:
   ferrymq queue delete billing
-  ferrymq queue delete billing --force")]
+  ferrymq queue delete billing --force
+  ferrymq queue delete orders/audit")]
     Delete(Deletion),
     /// Move its progress: back, to get messages again as far as they are kept, or forward, to skip them. What consumers
     /// hold is theirs no more.
@@ -227,12 +234,14 @@ pub enum BindingCommand {
     },
     /// Show one.
     #[command(after_help = "Examples:
+  ferrymq binding list --queue billing
   ferrymq binding get NAME
   ferrymq binding get NAME --json")]
     Get(Name),
     /// Show many.
     #[command(after_help = "Examples:
   ferrymq binding list
+  ferrymq binding list --queue billing
   ferrymq binding list --topic orders --json")]
     List {
         /// Only from this topic.
@@ -245,7 +254,8 @@ pub enum BindingCommand {
     /// Delete one; what the queue has received stays.
     #[command(after_help = "Examples:
   ferrymq binding list --queue billing
-  ferrymq binding delete NAME")]
+  ferrymq binding delete NAME
+  ferrymq binding delete NAME --context staging")]
     Delete(Name),
 }
 

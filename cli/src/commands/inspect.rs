@@ -1,6 +1,6 @@
 //! `ferrymq purge`, `stats` and `status`.
 
-use ferrymq_client::v1::{GetStatsResponse, PurgeRequest, QueueStats, TopicStats, WatchStatsResponse, purge_request};
+use ferrymq_client::v1::{GetStatsResponse, PurgeRequest, QueueStats, TopicStats, purge_request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -31,30 +31,13 @@ pub async fn purge(args: PurgeArgs, context: &Context) -> Result<(), Failure> {
 /// Numbers.
 pub async fn stats(args: StatsArgs, context: &Context) -> Result<(), Failure> {
     if args.watch {
-        return watch_stats(args, context).await;
+        return super::watch::run(args, context).await;
     }
     let response = context.client.stats(args.topics, args.queues).await?;
     if context.json {
         return Ok(output::value(&json::of("GetStatsResponse", &response), true)?);
     }
     print_stats(&response)
-}
-
-async fn watch_stats(args: StatsArgs, context: &Context) -> Result<(), Failure> {
-    let mut responses = context.client.watch_stats(args.topics, args.queues, args.every).await?;
-    let mut left = args.count.unwrap_or(u64::MAX);
-    while left > 0 {
-        let Some(response) = responses.message().await.map_err(ferrymq_client::Error::from)? else { break };
-        left -= 1;
-        if context.json {
-            output::value(&json::of("WatchStatsResponse", &response), true)?;
-            continue;
-        }
-        let WatchStatsResponse { time, broker, topics, queues } = response;
-        output::note(&format!("--- {}", time.map(|time| time.to_string()).unwrap_or_default()));
-        print_stats(&GetStatsResponse { time, broker, topics, queues })?;
-    }
-    Ok(())
 }
 
 fn print_stats(response: &GetStatsResponse) -> Result<(), Failure> {
@@ -96,14 +79,14 @@ fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
 }
 
 /// Health and facts; fails if the broker does not serve.
-pub async fn status(context: &Context, url: &str) -> Result<(), Failure> {
+pub async fn status(context: &Context) -> Result<(), Failure> {
     let mut health = HealthClient::new(context.client.channel());
     let health = health.check(HealthCheckRequest { service: String::new() }).await;
     let health = health.map_err(ferrymq_client::Error::from)?.into_inner().status();
     let info = context.client.server_info().await?;
     let mut value = json::of("GetServerInfoResponse", &info);
     if let Some(fields) = value.as_object_mut() {
-        fields.insert("url".into(), url.into());
+        fields.insert("url".into(), context.url.clone().into());
         fields.insert("health".into(), health.as_str_name().into());
     }
     output::value(&value, context.json)?;

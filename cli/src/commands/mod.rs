@@ -3,6 +3,7 @@
 mod binding;
 mod check;
 mod connected;
+mod contexts;
 mod inspect;
 mod lines;
 mod peek;
@@ -15,17 +16,22 @@ mod snapshot;
 mod stop;
 mod subscribe;
 mod topic;
+mod watch;
+mod work;
 
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
 use ferrymq_client::{Client, Destination};
 
 use crate::args::{Cli, Command, ServeArgs};
+use crate::contexts as brokers;
 use crate::failure::Failure;
-
-const DEFAULT_URL: &str = "http://127.0.0.1:7171";
 
 /// What a command works with.
 pub struct Context {
     pub client: Client,
+    pub url: String,
     pub json: bool,
 }
 
@@ -41,14 +47,19 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command.unwrap_or_else(|| Command::Serve(ServeArgs::default())) {
         Command::Serve(args) => serve::run(args).await,
-        Command::Bench(args) => crate::bench::run(args, cli.url.as_deref(), cli.json).await,
+        Command::Bench(args) => {
+            let url = brokers::url_told(cli.url, cli.context.as_deref())?;
+            crate::bench::run(args, url.as_deref(), cli.json).await
+        }
         Command::BenchNoopServer => crate::bench::noop::serve().await,
         Command::Check { dir } => check::run(&dir, cli.json),
         Command::Repair { dir } => check::repair(&dir, cli.json),
+        Command::Context(command) => contexts::run(command, cli.json),
+        Command::Completions { shell } => completions(shell),
         command => {
-            let url = cli.url.unwrap_or_else(|| DEFAULT_URL.to_owned());
-            let context = Context { client: Client::connect(url.clone()).await?, json: cli.json };
-            match call(command, &context, &url).await {
+            let url = brokers::url(cli.url, cli.context.as_deref())?;
+            let context = Context { client: Client::connect(url.clone()).await?, url, json: cli.json };
+            match call(command, &context).await {
                 Err(failure) => Err(failure.with_suggestion(&context.client).await),
                 done => done,
             }
@@ -56,7 +67,13 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-async fn call(command: Command, context: &Context, url: &str) -> Result<(), Failure> {
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "ferrymq", &mut script);
+    Ok(io::stdout().lock().write_all(&script)?)
+}
+
+async fn call(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::Topic(command) => topic::run(command, context).await,
         Command::Queue(command) => queue::run(command, context).await,
@@ -77,14 +94,17 @@ async fn call(command: Command, context: &Context, url: &str) -> Result<(), Fail
         Command::Ack(args) => settle::ack(args, context).await,
         Command::Nack(args) => settle::nack(args, context).await,
         Command::Extend(args) => settle::extend(args, context).await,
+        Command::Work(args) => work::run(args, context).await,
         Command::Peek(args) => peek::run(args, context).await,
         Command::Purge(args) => inspect::purge(args, context).await,
         Command::Stats(args) => inspect::stats(args, context).await,
-        Command::Status => inspect::status(context, url).await,
+        Command::Status => inspect::status(context).await,
         // These have been taken care of: they need no connection, or make their own.
         Command::Serve(_)
         | Command::Bench(_)
         | Command::BenchNoopServer
+        | Command::Context(_)
+        | Command::Completions { .. }
         | Command::Check { .. }
         | Command::Repair { .. } => Ok(()),
     }

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::ServeArgs;
 use crate::failure::Failure;
+use crate::output;
 
 /// Runs the broker until it is told to stop.
 pub async fn run(args: ServeArgs) -> Result<(), Failure> {
@@ -48,7 +49,7 @@ fn log(config: &Config) -> Result<(), Failure> {
     let filter = filter.map_err(|error| wrong(config.invalid("log", format!("is no log filter: {error}"))))?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match config.log_format {
-        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Text => subscriber.with_ansi(io::stderr().is_terminal() && output::colours_wanted()).init(),
         LogFormat::Json => subscriber.json().init(),
     }
     Ok(())

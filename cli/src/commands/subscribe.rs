@@ -16,9 +16,12 @@ use crate::args::SubscribeArgs;
 use crate::failure::Failure;
 use crate::format::Form;
 use crate::output::{self, Colour};
+use crate::values;
 
 /// Printed together, if they are there together.
 const BATCH_MAX: usize = 256;
+/// Long enough for another connection; no longer, as whoever is killed here leaves what it held to others.
+const RESUME_WITHIN: Duration = Duration::from_secs(5);
 /// Acks whose answers are waited for.
 const ACKS_MAX: usize = 100_000;
 const PREFETCH_MAX: u64 = 256;
@@ -35,6 +38,7 @@ pub async fn run(args: SubscribeArgs, context: &Context) -> Result<(), Failure> 
         ended = printing => ended,
         () = stop::asked() => Ok(()),
     };
+    stop::next_ends();
     // What is held goes back, and acks on their way are answered.
     let closed = subscriber.close().await;
     let acked = acks.finish().await;
@@ -154,6 +158,8 @@ fn request(args: &SubscribeArgs) -> SubscribeRequest {
         start: args.from.clone(),
         filter: args.filter.clone(),
         stop: args.until.clone(),
+        // A broadcast holds nothing, and has no such thing.
+        resume_within: (args.queue.is_some() || args.group.is_some()).then(|| values::wire(RESUME_WITHIN)),
         prefetch: i32::try_from(prefetch).unwrap_or(i32::MAX),
         consumer: format!("ferrymq subscribe {}", std::process::id()),
         ..SubscribeRequest::default()
