@@ -168,6 +168,20 @@ async fn a_subscription_that_only_looks_gives_back_all() {
     assert_eq!(left, ["0", "1", "2"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_is_told_with_its_code_on_request() {
+    let (broker, client) = prepared().await;
+    numbered(&client, 1).await;
+    let told = |arguments: &[&str]| run(&broker, &[arguments, &["--verbose"]].concat(), "").stderr;
+    let pulled = told(&["pull", "q", "--ack"]);
+    assert!(pulled.contains("ferrymq.v1.MessagingService/Pull: Ok, ") && pulled.contains("/Ack: Ok, "), "{pulled}");
+    let missing = told(&["queue", "get", "none"]);
+    assert!(missing.contains("AdminService/GetQueue: NotFound, "), "{missing}");
+    let stream = told(&["subscribe", "--topic", "t", "--from", "earliest", "--until", "latest"]);
+    assert!(stream.contains("MessagingService/Consume: Ok, "), "{stream}");
+    assert!(!run(&broker, &["queue", "list"], "").stderr.contains("ListQueues"));
+}
+
 #[test]
 fn a_broker_that_is_not_there_has_an_exit_code() {
     let mut broker = Broker::ephemeral();

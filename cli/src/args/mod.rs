@@ -60,6 +60,9 @@ pub struct Cli {
     /// Print JSON, one value for each line; failures too, on stderr.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Say on stderr which calls are made, how each ended and how long it took.
+    #[arg(long, global = true)]
+    pub verbose: bool,
     /// What to do. Nothing: start the broker, as `ferrymq serve` does.
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -19,14 +19,15 @@ mod topic;
 mod watch;
 mod work;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::CommandFactory as _;
-use ferrymq_client::{Client, Destination};
+use ferrymq_client::{Call, Client, Destination};
 
 use crate::args::{Cli, Command, ServeArgs};
 use crate::contexts as brokers;
 use crate::failure::Failure;
+use crate::output;
 
 /// What a command works with.
 pub struct Context {
@@ -58,13 +59,30 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Completions { shell } => completions(shell),
         command => {
             let url = brokers::url(cli.url, cli.context.as_deref())?;
-            let context = Context { client: Client::connect(url.clone()).await?, url, json: cli.json };
+            let context = Context { client: connect(&url, cli.verbose).await?, url, json: cli.json };
             match call(command, &context).await {
                 Err(failure) => Err(failure.with_suggestion(&context.client).await),
                 done => done,
             }
         }
     }
+}
+
+/// What the client has to say by itself, e.g. of reconnects, goes to stderr.
+async fn connect(url: &str, verbose: bool) -> Result<Client, Failure> {
+    let colours = io::stderr().is_terminal() && output::colours_wanted();
+    let log = tracing_subscriber::fmt().with_env_filter("ferrymq=warn").with_writer(io::stderr).with_ansi(colours);
+    log.without_time().with_target(false).init();
+    let mut client = Client::builder(url);
+    if verbose {
+        client = client.observe(|call| output::note(&told(call)));
+    }
+    Ok(client.connect().await?)
+}
+
+/// `ferrymq.v1.MessagingService/Pull: Ok, 1.2 ms`
+fn told(call: &Call) -> String {
+    format!("{}: {:?}, {:.1} ms", call.method, call.code, call.elapsed.as_secs_f64() * 1e3)
 }
 
 fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {

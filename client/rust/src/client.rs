@@ -1,5 +1,6 @@
 //! Connecting, and the raw stubs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,13 +11,14 @@ use ferrymq_proto::v1::operations_service_client::OperationsServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::Error;
+use crate::observed::{Call, Observer, Transport};
 
 /// The generated stub of `MessagingService`.
-pub type Messaging = MessagingServiceClient<Channel>;
+pub type Messaging = MessagingServiceClient<Transport>;
 /// The generated stub of `AdminService`.
-pub type Admin = AdminServiceClient<Channel>;
+pub type Admin = AdminServiceClient<Transport>;
 /// The generated stub of `OperationsService`.
-pub type Operations = OperationsServiceClient<Channel>;
+pub type Operations = OperationsServiceClient<Transport>;
 
 const DEFAULT_URL: &str = "http://127.0.0.1:7171";
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -28,7 +30,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// A broker, over one or more connections. Cloning is cheap and shares them.
 #[derive(Clone, Debug)]
 pub struct Client {
-    channels: Arc<[Channel]>,
+    channels: Arc<[Transport]>,
     next: Arc<AtomicUsize>,
 }
 
@@ -45,7 +47,7 @@ impl Client {
 
     /// Settings before connecting.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder { url: url.into(), connections: 1, connect_timeout: Duration::from_secs(5) }
+        ClientBuilder { url: url.into(), connections: 1, connect_timeout: Duration::from_secs(5), observer: None }
     }
 
     /// The stub for publishing and consuming, on the next connection in turn.
@@ -64,18 +66,28 @@ impl Client {
     }
 
     /// The next connection in turn, for a stub of another service, e.g. `grpc.health.v1`.
-    pub fn channel(&self) -> Channel {
+    pub fn channel(&self) -> Transport {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         self.channels[turn % self.channels.len()].clone()
     }
 }
 
 /// Made by [`Client::builder`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientBuilder {
     url: String,
     connections: usize,
     connect_timeout: Duration,
+    observer: Option<Observer>,
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("url", &self.url)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClientBuilder {
@@ -92,6 +104,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Calls this with each call that has ended, streams and those of reconnects included. It must not block. Default: nobody is
+    /// told.
+    pub fn observe(mut self, observer: impl Fn(&Call) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Opens the connections; fails if one cannot be made.
     pub async fn connect(self) -> Result<Client, Error> {
         let endpoint = self.endpoint()?;
@@ -99,14 +118,14 @@ impl ClientBuilder {
         for _ in 0..self.connections {
             channels.push(endpoint.connect().await.map_err(|e| Error::transport(&self.url, &e))?);
         }
-        Ok(Client::over(channels))
+        Ok(Client::over(channels, self.observer))
     }
 
     /// Connects when the first call is made. Must be called within a Tokio runtime.
     pub fn connect_lazy(self) -> Result<Client, Error> {
         let endpoint = self.endpoint()?;
         let channels = (0..self.connections).map(|_| endpoint.connect_lazy());
-        Ok(Client::over(channels.collect()))
+        Ok(Client::over(channels.collect(), self.observer))
     }
 
     fn endpoint(&self) -> Result<Endpoint, Error> {
@@ -129,7 +148,8 @@ impl ClientBuilder {
 }
 
 impl Client {
-    fn over(channels: Vec<Channel>) -> Self {
-        Self { channels: channels.into(), next: Arc::new(AtomicUsize::new(0)) }
+    fn over(channels: Vec<Channel>, observer: Option<Observer>) -> Self {
+        let channels = channels.into_iter().map(|channel| Transport::new(channel, observer.clone()));
+        Self { channels: channels.collect(), next: Arc::new(AtomicUsize::new(0)) }
     }
 }
