@@ -136,6 +136,37 @@ async fn a_consumer_is_let_in_or_the_queue_is_deleted_but_never_both() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_make_a_group_is_let_in_while_it_is_deleted() {
+    let broker = Broker::ephemeral();
+    let (client, other) = (broker.client().await, broker.client().await);
+    create_topic(&client, "t").await;
+    let request = SubscribeRequest {
+        source: Some(subscribe_request::Source::Topic("t".into())),
+        group: "g".into(),
+        create_if_missing: true,
+        ..SubscribeRequest::default()
+    };
+    drop(client.subscribe_stream(request.clone()).await.unwrap());
+    let mut deleted = 0;
+    for round in 0..100 {
+        let unused = async { while client.get_queue("t/g").await.unwrap().stats.unwrap().consumers > 0 {} };
+        within("nobody to consume", unused).await;
+        let (consumer, gone) = tokio::join!(client.subscribe_stream(request.clone()), async {
+            for _ in 0..round % 8 {
+                tokio::task::yield_now().await;
+            }
+            other.delete_queue("t/g", false).await
+        });
+        let mut consumer = consumer.unwrap();
+        deleted += usize::from(gone.is_ok());
+        publish(&client, "t", vec![message("", "one")]).await;
+        let batch = within("a delivery", consumer.next_batch()).await.unwrap().unwrap();
+        client.ack(vec![batch[0].ack_id.clone()]).await.unwrap();
+    }
+    assert!(deleted > 0, "none was deleted while somebody came");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_on_its_way_is_not_lost_with_its_queue() {
     let broker = Broker::ephemeral();
     let (client, other) = (broker.client().await, broker.client().await);

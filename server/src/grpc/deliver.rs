@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::Api;
-use super::messaging::{GroupWish, lease, unsupported_with_queue};
+use super::messaging::{GroupWish, is_to_be_made, lease, unsupported_with_queue};
 use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
 use super::response::{Phases, Response};
 use crate::ack_id::ResumeToken;
@@ -87,6 +87,7 @@ fn resume(api: &Api, request: &pb::SubscribeRequest, queue: u64) -> Result<(u64,
 }
 
 /// Who asks for a stream.
+#[derive(Clone)]
 pub(super) struct Caller {
     /// Address and port.
     pub(super) peer: String,
@@ -167,8 +168,14 @@ impl Api {
                     filter: &request.filter,
                     start: request.start.clone(),
                 };
-                let (queue, created) = self.group(wish).await?;
-                self.open_queue(&request, (&queue, created), caller, outlet).await
+                let (queue, created) = self.group(&wish).await?;
+                match self.open_queue(&request, (&queue, created), caller.clone(), outlet.clone()).await {
+                    Err(error) if is_to_be_made(&wish, &error) => {
+                        let (queue, created) = self.make_group(&wish).await?;
+                        self.open_queue(&request, (&queue, created), caller, outlet).await
+                    }
+                    opening => opening,
+                }
             }
             Some(pb::subscribe_request::Source::Topic(topic)) => {
                 self.open_broadcast(&request, topic, caller, outlet).await

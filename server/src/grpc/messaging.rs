@@ -34,16 +34,31 @@ pub(super) fn statuses(statuses: Vec<SettleStatus>) -> Vec<i32> {
     statuses.into_iter().map(|status| number(status) as i32).collect()
 }
 
+/// True if a group's queue was deleted while somebody came to it who may make it: it is to be made anew.
+pub(super) fn is_to_be_made(group: &GroupWish<'_>, error: &Error) -> bool {
+    group.create && error.reason() == v1::ErrorReason::QueueNotFound
+}
+
 impl Api {
+    /// Takes messages out of a queue, unless the broker stops meanwhile.
+    async fn take(&self, queue: &crate::catalogue::Queue, take: Take) -> Result<crate::queue::Taken, Error> {
+        let mut draining = self.broker.draining.clone();
+        tokio::select! {
+            biased;
+            taken = queue.handle.pull(take) => taken,
+            () = crate::edge::stopped(&mut draining) => Err(Error::draining()),
+        }
+    }
+
     /// The queue that a request names; a group's queue is made if it may be.
     pub(crate) async fn group(
         &self,
-        group: GroupWish<'_>,
+        group: &GroupWish<'_>,
     ) -> Result<(std::sync::Arc<crate::catalogue::Queue>, bool), Error> {
         name::check_group(group.group).map_err(|error| {
             Error::new(v1::ErrorReason::NameInvalid, format!("group: {error}")).field("group", error.to_string())
         })?;
-        let topic = self.broker.topic(group.topic)?;
+        self.broker.topic(group.topic)?;
         let queue = name::group_queue(group.topic, group.group);
         if let Some(queue) = self.broker.catalogue().queues.get(queue.as_str()) {
             return Ok((queue.clone(), false));
@@ -52,14 +67,22 @@ impl Api {
             let error = Error::queue_not_found(&queue, None);
             return Err(error.meta("hint", "set create_if_missing to make the group"));
         }
+        self.make_group(group).await
+    }
+
+    /// A group's queue, made unless it is there. Comes behind a deletion that has begun.
+    pub(crate) async fn make_group(
+        &self,
+        group: &GroupWish<'_>,
+    ) -> Result<(std::sync::Arc<crate::catalogue::Queue>, bool), Error> {
         let binding = pb::Binding {
-            topic: topic.record.settings.name.clone(),
+            topic: group.topic.to_owned(),
             pattern: group.pattern.to_owned(),
             filter: group.filter.to_owned(),
-            start: group.start,
+            start: group.start.clone(),
             ..Default::default()
         };
-        let settings = pb::Queue { name: queue, ..Default::default() };
+        let settings = pb::Queue { name: name::group_queue(group.topic, group.group), ..Default::default() };
         let new = NewQueue { settings, bindings: vec![binding], kind: QueueKind::Group };
         self.broker.admin.ask(|reply| Command::CreateQueue(Box::new(new), reply)).await
     }
@@ -142,14 +165,15 @@ impl pb::messaging_service_server::MessagingService for Api {
         if request.max_messages as usize > max {
             return Err(Error::invalid("max_messages", format!("must be from 1 to {max}")).into());
         }
-        let queue = match &request.source {
+        let (mut queue, group) = match &request.source {
             Some(pb::pull_request::Source::Queue(name)) => {
                 unsupported_with_queue(!request.group.is_empty(), "group")?;
-                self.broker.queue(name)?
+                (self.broker.queue(name)?, None)
             }
             Some(pb::pull_request::Source::Topic(topic)) => {
                 let (group, create) = (request.group.as_str(), request.create_if_missing);
-                self.group(GroupWish { topic, group, create, pattern: "", filter: "", start: None }).await?.0
+                let wish = GroupWish { topic, group, create, pattern: "", filter: "", start: None };
+                (self.group(&wish).await?.0, Some(wish))
             }
             None => return Err(Error::invalid("source", "exactly one of queue, topic must be set").into()),
         };
@@ -164,12 +188,14 @@ impl pb::messaging_service_server::MessagingService for Api {
             lease_ms,
             wait_ms,
         };
-        let mut draining = self.broker.draining.clone();
-        let (mut deliveries, lease_ms) = tokio::select! {
-            biased;
-            taken = queue.handle.pull(take) => taken?,
-            () = crate::edge::stopped(&mut draining) => return Err(Error::draining().into()),
-        };
+        let mut taken = self.take(&queue, take.clone()).await;
+        if let (Err(error), Some(wish)) = (&taken, &group)
+            && is_to_be_made(wish, error)
+        {
+            queue = self.make_group(wish).await?.0;
+            taken = self.take(&queue, take).await;
+        }
+        let (mut deliveries, lease_ms) = taken?;
         if request.at_most_once && !deliveries.is_empty() {
             deliveries = super::at_most_once::settle_first(&self.broker, deliveries).await?;
         }

@@ -87,6 +87,18 @@ pub(super) struct Outlet<R> {
     pub(super) connection: Option<Arc<Connection>>,
 }
 
+impl<R> Clone for Outlet<R> {
+    fn clone(&self) -> Self {
+        Self {
+            out: self.out.clone(),
+            phases: self.phases.clone(),
+            shape: self.shape,
+            broker: self.broker.clone(),
+            connection: self.connection.clone(),
+        }
+    }
+}
+
 /// Waits until an operator closes the connection.
 async fn closed(connection: Option<&Arc<Connection>>) -> Error {
     match connection {
