@@ -17,19 +17,23 @@ use crate::error::Error;
 
 type Answer<T> = Result<Response<T>, Status>;
 
+/// What was read of a topic's log.
+pub(crate) struct LogRead {
+    /// Messages as deliveries, and their offsets.
+    pub(crate) found: Vec<(RawDelivery, Offset)>,
+    /// Bytes of the batches that they are slices of.
+    pub(crate) bytes: usize,
+}
+
 impl Api {
-    /// The next messages of a topic's log as deliveries, and their routing keys' messages; moves `at` behind them.
-    pub(crate) async fn read_log(
-        &self,
-        topic: &str,
-        log: LogId,
-        at: &mut Offset,
-    ) -> Result<Vec<(RawDelivery, Offset)>, Error> {
+    /// The next messages of a topic's log; moves `at` behind them.
+    pub(crate) async fn read_log(&self, topic: &str, log: LogId, at: &mut Offset) -> Result<LogRead, Error> {
         let damaged = |error: &dyn std::fmt::Display| Error::damaged(&error.to_string());
         let read = self.broker.store.read(log, *at, 256 << 10).await.map_err(|error| damaged(&error))?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let topic = Bytes::copy_from_slice(topic.as_bytes());
         for stored in read {
+            bytes += stored.bytes.len();
             let batch = Batch::parse(stored.bytes).map_err(|error| damaged(&error))?;
             for index in 0..batch.len() {
                 let offset = stored.base + index as u64;
@@ -48,7 +52,7 @@ impl Api {
             }
             *at = (*at).max(stored.base + u64::from(stored.count));
         }
-        Ok(found)
+        Ok(LogRead { found, bytes })
     }
 
     async fn purge_topic(&self, name: &str) -> Result<i64, Error> {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use bytes::BytesMut;
 use ferrymq_core::message;
 use ferrymq_proto::raw::RawDelivery;
 use ferrymq_proto::server as pb;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
+use tonic::Status;
 
-use super::{Counted, Outlet, Unsent, closed, too_small};
+use super::{Counted, Outlet, RESPONSE_EXTRA, Unsent, closed, size, too_small};
 use crate::broker::Broker;
 use crate::committer::Gate;
 use crate::error::Error;
@@ -19,6 +22,12 @@ use crate::shared_filters::SharedFilter;
 
 /// The same for broadcasts: hundreds of them may not be read, and each holds a few responses.
 pub(in crate::grpc) const BROADCAST_RESPONSE_BYTES: usize = 64 << 10;
+
+/// How long what was read waits for its reader. Then it is given up, and read again once the reader takes something.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Messages of a log and their offsets.
+type Found = Vec<(RawDelivery, u64)>;
 
 /// What a broadcast reads, and how far it has.
 pub(in crate::grpc) struct Broadcast {
@@ -35,7 +44,7 @@ pub(in crate::grpc) struct Broadcast {
 
 impl Broadcast {
     /// What of `read` stands before the end.
-    fn until_stop(&mut self, mut read: Vec<(RawDelivery, u64)>) -> Vec<(RawDelivery, u64)> {
+    fn until_stop(&mut self, mut read: Found) -> Found {
         let stop = self.stop;
         if let Some(index) = read.iter().position(|(d, offset)| stop.is_before(*offset, d.publish_time_ms)) {
             self.stop = Stop::Before(read[index].1);
@@ -45,7 +54,7 @@ impl Broadcast {
     }
 
     /// What of `read` it asked for.
-    fn wanted(&self, read: Vec<(RawDelivery, u64)>) -> Vec<RawDelivery> {
+    fn wanted(&self, read: Found) -> Found {
         let has_pattern = |delivery: &RawDelivery| {
             self.pattern.is_all() || self.pattern.matches(message::routing_key(&delivery.message))
         };
@@ -53,8 +62,7 @@ impl Broadcast {
         let mut passes = |delivery: &RawDelivery, offset| {
             asking.as_mut().is_none_or(|asking| asking.matches(offset, &delivery.message))
         };
-        let wanted = read.into_iter().filter(|(delivery, offset)| has_pattern(delivery) && passes(delivery, *offset));
-        wanted.map(|(delivery, _)| delivery).collect()
+        read.into_iter().filter(|(delivery, offset)| has_pattern(delivery) && passes(delivery, *offset)).collect()
     }
 
     /// True if its end is reached.
@@ -124,14 +132,58 @@ impl<R: Response> Outlet<R> {
         {
             reader.at = reader.at.max(self.broker.store.first(reader.log));
             let read = reader.api.read_log(&reader.topic, reader.log, &mut reader.at).await.map_err(Unsent::Ended)?;
-            let read = reader.until_stop(read);
-            let matching = reader.wanted(read);
-            self.broker.counters.delivered.fetch_add(matching.len() as u64, Ordering::Relaxed);
-            if matching.is_empty() {
-                continue;
+            let found = reader.until_stop(read.found);
+            let matching = reader.wanted(found);
+            if let Some(unsent) = self.send_read(matching, read.bytes).await? {
+                reader.at = unsent;
+                self.reserve().await?;
             }
-            self.send(matching).await?;
         }
         Ok(())
     }
+
+    /// Sends what was read of `bytes`. If the reader takes nothing for a while: the offset of the first that was not sent, and
+    /// nothing of it is held any more.
+    async fn send_read(&self, matching: Found, bytes: usize) -> Result<Option<u64>, Unsent> {
+        let mut left = matching.into_iter().peekable();
+        while let Some((first, offset)) = left.next() {
+            if size(&first) + RESPONSE_EXTRA > self.shape.response_bytes_max {
+                return Err(Unsent::TooLarge(Box::new(first)));
+            }
+            let Ok(place) = tokio::time::timeout(PATIENCE, self.reserve()).await else { return Ok(Some(offset)) };
+            let place = place?;
+            let mut room = self.shape.response_bytes_max.min(self.shape.gather_bytes);
+            room = room.saturating_sub(RESPONSE_EXTRA + size(&first));
+            let mut deliveries = vec![first];
+            while let Some((delivery, _)) = left.next_if(|(delivery, _)| size(delivery) <= room) {
+                room -= size(&delivery);
+                deliveries.push(delivery);
+            }
+            self.broker.counters.delivered.fetch_add(deliveries.len() as u64, Ordering::Relaxed);
+            let mut response = R::default();
+            *response.deliveries() = on_their_own(deliveries, bytes);
+            place.send(Ok(response));
+        }
+        Ok(None)
+    }
+
+    /// A place for a response, once all that were sent before are on their way.
+    async fn reserve(&self) -> Result<mpsc::Permit<'_, Result<R, Status>>, Unsent> {
+        let mut places = self.out.reserve_many(self.out.max_capacity()).await.map_err(|_| Unsent::Gone)?;
+        places.next().ok_or(Unsent::Gone)
+    }
+}
+
+/// Copies messages, if they are few of the `bytes` that they keep in memory.
+fn on_their_own(mut deliveries: Vec<RawDelivery>, bytes: usize) -> Vec<RawDelivery> {
+    let taken = deliveries.iter().map(|delivery| delivery.message.len()).sum::<usize>();
+    if 2 * taken >= bytes {
+        return deliveries;
+    }
+    let mut copies = BytesMut::with_capacity(taken);
+    for delivery in &mut deliveries {
+        copies.extend_from_slice(&delivery.message);
+        delivery.message = copies.split().freeze();
+    }
+    deliveries
 }
