@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ from ferrymq._backoff import Backoff
 from ferrymq._batch import Batch
 from ferrymq._outbox import Outbox
 from ferrymq._settle import ACK, RELEASE, Settlements
+from ferrymq._signal import first_of
 from ferrymq._wire import log_point, stream_request
 from ferrymq.errors import from_failure, from_rpc, unavailable
 from ferrymq.v1 import errors_pb2, message_pb2
@@ -264,3 +266,20 @@ def test_points() -> None:
     assert log_point("earliest").edge == message_pb2.LOG_EDGE_EARLIEST
     assert log_point(Position(3, 7)).position.offset == 7
     assert log_point(datetime(2026, 1, 1, tzinfo=timezone.utc)).time.seconds == 1767225600
+
+
+def test_of_tasks_that_fail_together_the_first_is_raised_and_none_complains(caplog: pytest.LogCaptureFixture) -> None:
+    async def fail(why: str) -> None:
+        raise ValueError(why)
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        with pytest.raises(ValueError, match="first"):
+            await first_of(loop.create_task(fail("first")), loop.create_task(forever()), loop.create_task(fail("second")))
+
+    asyncio.run(run())
+    gc.collect()
+    assert not caplog.records

@@ -30,20 +30,20 @@ class Signal:
 
 
 async def first_of(*tasks: asyncio.Task[None]) -> None:
-    """Until one of them ends; the others are cancelled. Raises what the first that failed did."""
+    """Until one of them ends; the others are cancelled. Raises what the first that failed did, in the order given."""
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await cancel(tasks)
+        failures = await cancel(tasks)
+    if failures:
+        raise failures[0]
+
+
+async def cancel(tasks: Iterable[asyncio.Task[None]]) -> list[BaseException]:
+    """Cancels what has not ended, and waits for it. What they failed with."""
+    tasks = list(tasks)
     for task in tasks:
-        if not task.cancelled():
-            task.result()
-
-
-async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancels what has not ended, and waits for it."""
-    pending = [task for task in tasks if not task.done()]
-    for task in pending:
         task.cancel()
-    if pending:
-        await asyncio.wait(pending)
+    if tasks:
+        await asyncio.wait(tasks)
+    return [failure for task in tasks if not task.cancelled() and (failure := task.exception()) is not None]

@@ -51,13 +51,12 @@ class Worker:
             self._stopping.set()
             await self._drain(runners)
         finally:
-            await cancel([stopping, *runners])
+            failures = await cancel([stopping, *runners])
             await self._subscriber.close()
             if self._pool is not None:
                 self._pool.shutdown(wait=False, cancel_futures=True)
-        for runner in runners:
-            if not runner.cancelled():
-                runner.result()
+        if failures:
+            raise failures[0]
 
     async def _wait(self) -> None:
         await self._stopping.wait()
