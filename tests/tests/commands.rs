@@ -1,8 +1,11 @@
 //! Every block of commands in the documentation is run as it stands: each page is one session with a fresh broker, from top to bottom.
 //!
 //! Comments before a block say what is different there: `<!-- not run: why -->`; `<!-- first: commands -->`, which are run before it;
-//! `<!-- exits: 6 -->`, the code of its last command; `<!-- needs: buf -->`, a tool of `.ci/run` without which it is skipped (in CI that fails). A command whose line says Ctrl-C is ended by that. What a block fenced as `text` shows
-//! has to be in what the block before it printed, word by word; one in another language is what the file named after the language contains.
+//! `<!-- exits: 6 -->`, the code of its last command; `<!-- needs: buf -->`, a tool of `.ci/run` without which it is skipped (in CI that
+//! fails). A command whose line says Ctrl-C is ended by that.
+//!
+//! What a block fenced as `text` shows has to be in what the block before it printed, word by word. Each paragraph of a block in another
+//! language has to be in one of the files that are named after the language.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -65,7 +68,7 @@ impl Session {
 fn script(commands: &str) -> String {
     let ended = |line: &str| match line.split_once(" #") {
         Some((command, comment)) if comment.contains("Ctrl-C") => {
-            format!("timeout --preserve-status -s INT 0.5 {command} || [ $? = 130 ]")
+            format!("timeout --preserve-status -s INT 1 {command} || [ $? = 130 ]")
         }
         _ => line.to_owned(),
     };
@@ -108,7 +111,7 @@ fn faults(page: &str) -> Vec<String> {
                 }
             }
             Shows::Source(info) => {
-                if let Err(what) = is_in_its_file(info, &block.text) {
+                if let Err(what) = is_in_its_files(info, &block.text) {
                     fault(what);
                 }
             }
@@ -130,12 +133,21 @@ fn run(session: &Session, block: &Block) -> Result<String, String> {
     if code == Some(expected) { Ok(printed) } else { Err(format!("exits with {code:?}:\n{printed}")) }
 }
 
-/// `info` is a language and the path of a file, which has to contain the text.
-fn is_in_its_file(info: &str, text: &str) -> Result<(), String> {
-    let (_, path) = info.split_once(' ').ok_or("no file is named after the language, and no reason why not")?;
-    let file = fs::read_to_string(root().join(path)).map_err(|error| format!("{path}: {error}"))?;
-    let plain = |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
-    if plain(&file).contains(&plain(text)) { Ok(()) } else { Err(format!("this is not in {path}")) }
+/// `info` is a language and the paths of files, one of which has to contain each paragraph of the text.
+fn is_in_its_files(info: &str, text: &str) -> Result<(), String> {
+    let paths: Vec<&str> = info.split_whitespace().skip(1).collect();
+    let files: Vec<String> = paths
+        .iter()
+        .map(|path| fs::read_to_string(root().join(path)).unwrap_or_default())
+        .map(|file| plain(&file))
+        .collect();
+    let missing = text.split("\n\n").find(|part| !files.iter().any(|file| file.contains(&plain(part))));
+    missing.map_or(Ok(()), |part| Err(format!("not in {paths:?}:\n{part}")))
+}
+
+/// Without indentation and blank lines.
+fn plain(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
