@@ -10,12 +10,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The pages that say what the broker does.
+/// README.md and docs/*.md.
 fn pages() -> Vec<PathBuf> {
-    let told = ["semantics", "patterns", "filters", "operations", "benchmarks", "troubleshooting", "any-language"];
-    let others = ["rabbitmq", "kafka", "pubsub", "nats", "sqs"].map(|other| format!("coming-from-{other}"));
-    let pages = told.iter().map(|&page| page.to_owned()).chain(others);
-    pages.map(|page| root().join(format!("docs/{page}.md"))).collect()
+    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    docs.filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .chain([root().join("README.md")])
+        .collect()
 }
 
 /// Targets of `[text](target)`.
