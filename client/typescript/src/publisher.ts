@@ -210,7 +210,8 @@ export class Publisher {
     }
     const { results, failure } = confirm;
     if (results !== undefined) {
-      this.#settle(batch, () => batch.confirm(results));
+      this.#settled(this.#batches.removeConfirmed(batch));
+      batch.confirm(results);
     } else if (failure === undefined || isTransient(failure)) {
       // Nothing of it is stored: it goes again with what is behind it, so that the order stays.
       throw failure ?? unavailable("the broker sent a confirm without an outcome");
@@ -223,12 +224,11 @@ export class Publisher {
     if (!batch.isAwaited) {
       this.#client.log(`publisher of ${this.#name}: ${batch.messages} messages were not published: ${error.message}`);
     }
-    this.#settle(batch, () => batch.fail(error));
+    this.#settled(this.#batches.remove(batch));
+    batch.fail(error);
   }
 
-  #settle(batch: Batch, how: () => void): void {
-    const bytes = this.#batches.remove(batch);
-    how();
+  #settled(bytes: number): void {
     if (!this.#batches.hasWork) {
       clearTimeout(this.#expiry);
       this.#expiry = undefined;

@@ -12,7 +12,7 @@ import { readStatuses } from "../src/settle.js";
 import { readDelivery, WireDelivery, writeMessage } from "../src/wire/message.js";
 import { readConfirm } from "../src/wire/publish.js";
 import { Reader } from "../src/wire/reader.js";
-import { Writer } from "../src/wire/writer.js";
+import { LENGTH_BYTES_MAX, Writer } from "../src/wire/writer.js";
 
 const LONG = "ü".repeat(200);
 const messages: MessageInit[] = [
@@ -134,4 +134,15 @@ test("statuses are read, packed as they come", () => {
 test("a message that is cut short is an error and no endless loop", () => {
   assert.throws(() => readDelivery(new Reader(new Uint8Array([10, 200])), new WireDelivery()), RangeError);
   assert.throws(() => readDelivery(new Reader(new Uint8Array([0x80])), new WireDelivery()), RangeError);
+});
+
+test("a length goes in front of what was written, into the room that was left for it", () => {
+  for (const length of [0, 1, 127, 128, 16_383, 16_384, 300_000]) {
+    const writer = new Writer(8);
+    writer.truncate(LENGTH_BYTES_MAX);
+    writer.raw(new Uint8Array(length).fill(9));
+    const reader = new Reader(writer.withLength(LENGTH_BYTES_MAX), 0, undefined, 2);
+    assert.deepEqual(reader.bytes(), new Uint8Array(length).fill(9));
+    assert.equal(writer.length, LENGTH_BYTES_MAX + length);
+  }
 });

@@ -4,7 +4,7 @@ import type { FerryError } from "../errors.js";
 import { makeError } from "../errors.js";
 import type { MessageInit, PublishResult } from "../message.js";
 import { writeMessage } from "../wire/message.js";
-import { Writer } from "../wire/writer.js";
+import { LENGTH_BYTES_MAX, Writer } from "../wire/writer.js";
 
 const NO_BYTES = new Writer(0);
 
@@ -22,7 +22,7 @@ export class Batch {
   #waiting: Deferred<void> | undefined;
   #settled = false;
 
-  /** @param writer Holds the encoded request but for its messages. */
+  /** @param writer Holds the encoded request but for its messages, behind room for its length. */
   constructor(id: number, startMs: number, writer: Writer) {
     this.id = id;
     this.startMs = startMs;
@@ -31,12 +31,24 @@ export class Batch {
 
   /** Bytes of the request so far. */
   get bytes(): number {
-    return this.#writer.length;
+    return this.#writer.length - LENGTH_BYTES_MAX;
   }
 
   /** The encoded request. */
   get body(): Uint8Array {
-    return this.#writer.finish();
+    return this.#writer.finish().subarray(LENGTH_BYTES_MAX);
+  }
+
+  /** The encoded request, with its length in front. */
+  get bodyWithLength(): Uint8Array {
+    return this.#writer.withLength(LENGTH_BYTES_MAX);
+  }
+
+  /** Its buffer, for another batch: this one has been confirmed. */
+  takeBuffer(): Writer {
+    const writer = this.#writer;
+    this.#writer = NO_BYTES;
+    return writer;
   }
 
   /** True once it was confirmed or has failed. */
@@ -71,6 +83,8 @@ export class Batch {
   /** It was refused, or given up. */
   fail(error: FerryError): void {
     this.#outcome = error;
+    // Confirms may be kept for long.
+    this.#writer = NO_BYTES;
     this.#settle();
   }
 
@@ -106,8 +120,6 @@ export class Batch {
 
   #settle(): void {
     this.#settled = true;
-    // What is confirmed is not sent again.
-    this.#writer = NO_BYTES;
     this.#waiting?.resolve();
   }
 }

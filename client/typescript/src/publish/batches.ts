@@ -1,10 +1,13 @@
 import type { MessageInit } from "../message.js";
 import type { PublisherSettings } from "../settings.js";
-import { Writer } from "../wire/writer.js";
+import { LENGTH_BYTES_MAX, Writer } from "../wire/writer.js";
 import { Batch } from "./batch.js";
 
 /** What a batch may grow by behind the size of the one before, before its buffer has to grow. */
 const SLACK_BYTES = 256;
+
+/** Buffers that wait for another batch, at most. */
+const SPARE_BUFFERS_MAX = 16;
 
 /** A publisher's batches from the first message to the confirm, in order. */
 export class Batches {
@@ -16,6 +19,7 @@ export class Batches {
   readonly #unconfirmed = new Map<number, Batch>();
   /** Of these, what was not sent on this connection. */
   #toSend: Batch[] = [];
+  #spareBuffers: Writer[] = [];
   #lastId = 0;
   #bufferBytes = 1 << 10;
 
@@ -95,14 +99,27 @@ export class Batches {
     return this.#unconfirmed.get(id);
   }
 
-  /** Forgets one that is confirmed or has failed; the bytes of its messages. */
+  /** Forgets one that has failed; the bytes of its messages. */
   remove(batch: Batch): number {
     this.#unconfirmed.delete(batch.id);
     return batch.bytes - this.#head.length;
   }
 
+  /** Forgets one that is confirmed; the bytes of its messages. */
+  removeConfirmed(batch: Batch): number {
+    const bytes = this.remove(batch);
+    const buffer = batch.takeBuffer();
+    // One that a large message made larger than others are is not kept.
+    if (this.#spareBuffers.length < SPARE_BUFFERS_MAX && buffer.capacity <= 2 * this.#bufferBytes) {
+      this.#spareBuffers.push(buffer);
+    }
+    return bytes;
+  }
+
   #newBatch(): Batch {
     // As large as the one before, so that a steady stream of messages does not copy each batch while it grows.
-    return new Batch(++this.#lastId, Date.now(), new Writer(this.#bufferBytes).raw(this.#head));
+    const writer = this.#spareBuffers.pop() ?? new Writer(this.#bufferBytes);
+    writer.truncate(LENGTH_BYTES_MAX);
+    return new Batch(++this.#lastId, Date.now(), writer.raw(this.#head));
   }
 }

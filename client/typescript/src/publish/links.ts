@@ -39,7 +39,7 @@ export function streamLink(transport: Transport): PublishLink {
 
 async function* requests(outbox: Outbox) {
   for (let batch = await outbox.next(); batch !== undefined; batch = await outbox.next()) {
-    yield rawMessage(batchFields(batch.id, batch.body));
+    yield rawMessage(batchFields(batch.id, batch.bodyWithLength));
   }
 }
 

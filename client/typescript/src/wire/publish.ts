@@ -1,17 +1,18 @@
 /** Batches and confirms on the wire. */
 
+import { WireType } from "@bufbuild/protobuf/wire";
 import type { FerryError } from "../errors.js";
 import { makeError } from "../errors.js";
 import type { PublishResult } from "../message.js";
 import { readPosition } from "./message.js";
 import type { Field } from "./raw.js";
-import { bytesField, varintField } from "./raw.js";
+import { varintField } from "./raw.js";
 import type { Reader } from "./reader.js";
 import { readFailure } from "./status.js";
 
-/** The fields of a `PublishStreamRequest`. `body` is an encoded `PublishRequest`. */
-export function batchFields(id: number, body: Uint8Array): Field[] {
-  return [varintField(1, id), bytesField(2, body)];
+/** The fields of a `PublishStreamRequest`. `request` is an encoded `PublishRequest`, its length in front. */
+export function batchFields(id: number, request: Uint8Array): Field[] {
+  return [varintField(1, id), { no: 2, wireType: WireType.LengthDelimited, data: request }];
 }
 
 /** The broker's answer to one batch: its results, read when they are asked for, or why it was refused. */

@@ -4,6 +4,9 @@ const encoder = new TextEncoder();
 /** Below this length a string is copied character by character: calling the encoder costs more. */
 const SHORT_STRING = 48;
 
+/** Most bytes of a length. */
+export const LENGTH_BYTES_MAX = 5;
+
 /** A buffer that grows. */
 export class Writer {
   #bytes: Uint8Array;
@@ -12,6 +15,11 @@ export class Writer {
   /** @param capacity Bytes to begin with. */
   constructor(capacity = 64) {
     this.#bytes = new Uint8Array(capacity);
+  }
+
+  /** Bytes that it holds without growing. */
+  get capacity(): number {
+    return this.#bytes.length;
   }
 
   /** Bytes written so far. */
@@ -24,7 +32,22 @@ export class Writer {
     return this.#bytes.subarray(0, this.#length);
   }
 
-  /** Takes back all that was written after `length`. */
+  /**
+   * What was written from byte `start` on, with its length in front: written into the bytes before `start`, which were left free for it
+   * (`LENGTH_BYTES_MAX`). A view, good until the next write.
+   */
+  withLength(start: number): Uint8Array {
+    const end = this.#length;
+    const from = start - varintBytes(end - start);
+    // Growing keeps what is written up to here: it must not happen while the end is set back.
+    this.#reserve(10);
+    this.#length = from;
+    this.varint(end - start);
+    this.#length = end;
+    return this.#bytes.subarray(from, end);
+  }
+
+  /** Goes on at byte `length`: what was written there and behind it is overwritten, what was not is left free. */
   truncate(length: number): void {
     this.#length = length;
   }
@@ -140,4 +163,12 @@ export class Writer {
       this.#bytes = larger;
     }
   }
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) {
+    bytes++;
+  }
+  return bytes;
 }
