@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 import ferrymq
-from ferrymq import Client, Message, Queue, Settled
+from ferrymq import Client, Message, Queue
 from ferrymq.v1 import message_pb2
 from ferrymq.v1 import messaging_service_pb2 as pb
 
@@ -67,19 +67,22 @@ async def publish_for(client: Client, queue: str, seconds: float) -> int:
 
 async def through(client: Client, seconds: float) -> float:
     begin = monotonic()
+    received = Counted()
     subscriber = client.subscribe(Queue("bench-through"), prefetch=10_000, prefetch_bytes=64 << 20)
-    publishing = asyncio.create_task(publish_for(client, "bench-through", seconds))
-    received = 0
-    settled: Settled | None = None
-    async for delivery in subscriber:
-        settled = delivery.ack()
-        received += 1
-        if publishing.done() and received == publishing.result():
-            break
-    if settled is not None:
-        await settled
-    rate = received / (monotonic() - begin)
+
+    async def consume() -> None:
+        async for delivery in subscriber:
+            delivery.ack()
+            received.count += 1
+
+    consuming = asyncio.create_task(consume())
+    published = await publish_for(client, "bench-through", seconds)
+    while received.count < published:  # noqa: ASYNC110 - nothing else is done for each delivery.
+        await asyncio.sleep(0.001)
+    rate = received.count / (monotonic() - begin)
+    # Ends what consumes, and waits until all is acked.
     await subscriber.close()
+    await consuming
     return rate
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Generator
 
+from ferrymq._varint import message_prefix
 from ferrymq.errors import Error
 from ferrymq.message import PublishResult, result_of
 from ferrymq.v1.messaging_service_pb2 import PublishResponse
@@ -29,13 +30,13 @@ class Batch:
         self.done: asyncio.Future[PublishResponse | Error] = loop.create_future()
         self.is_awaited = False
 
-    def add(self, prefix: bytes, message: bytes) -> Confirm:
-        """One more message."""
-        self.parts.append(prefix)
-        self.parts.append(message)
-        self.bytes += len(message)
-        self.count += 1
-        return Confirm(self, self.count - 1)
+    def add(self, message: bytes, size: int) -> Confirm:
+        """One more message, of so many bytes."""
+        index = self.count
+        self.parts += (message_prefix(size), message)
+        self.bytes += size
+        self.count = index + 1
+        return Confirm(self, index)
 
     def end(self, outcome: PublishResponse | Error, name: str) -> None:
         """The broker's answer, or why there is none. `name` is of the destination, for the log."""

@@ -24,6 +24,8 @@ class Consumer:
         self._session = session
         self._inbox = inbox
         self._backoff = Backoff(options.backoff_min, options.backoff_max)
+        self.is_connected = False
+        """True while a stream is open, or is being opened."""
 
     async def run(self) -> None:
         """Until it is closed, the broker ends it in order, or trying again cannot help: then raises why."""
@@ -34,11 +36,12 @@ class Consumer:
             except Error as error:
                 if not self._inbox.can_go_on(error):
                     raise
-                if self._inbox.is_closing and self._inbox.settlements.is_empty:
+                if self._inbox.is_closing and not self._inbox.has_work:
                     return
                 await self._pause(error)
 
     async def _pause(self, error: Error) -> None:
+        self.is_connected = False
         pause = self._backoff.pause(error.retry_after)
         log.warning("subscriber of %s: %s; connecting again in %.1f s", self._inbox.name, error, pause)
         await asyncio.sleep(pause)
@@ -46,6 +49,7 @@ class Consumer:
     async def _carry(self) -> None:
         """One stream. Returns once it has ended in order."""
         inbox = self._inbox
+        self.is_connected = True
         request = await inbox.request()
         inbox.settlements.send_again()
         stream = self._session.stream(_PATH, pb.ConsumeRequest.SerializeToString, pb.ConsumeResponse)

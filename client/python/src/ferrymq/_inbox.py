@@ -52,6 +52,11 @@ class Inbox:
         self._since: Timestamp | None = None
 
     @property
+    def has_work(self) -> bool:
+        """True if there is something to settle or to give back."""
+        return bool(self._held) or not self.settlements.is_empty
+
+    @property
     def is_broadcast(self) -> bool:
         """True if there is nothing to settle."""
         return self._broadcast is not None

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 from ferrymq._batch import Batch, Confirm
 from ferrymq._signal import Signal
-from ferrymq._varint import message_prefix
 from ferrymq.errors import Error, unavailable
 from ferrymq.settings import PublisherOptions
 from ferrymq.v1.messaging_service_pb2 import PublishResponse
@@ -28,9 +27,14 @@ class Outbox:
         self.changed = Signal()
         """There may be something to send."""
         self.is_closing = False
+        self.sealed = 0
+        """How many batches have been full so far."""
         self.on_freed: Callable[[int], None] | None = None
         """Told of so many bytes, and what messages take beside them, that are not held any more."""
         self._options = options
+        # Looked at for each message.
+        self._unconfirmed_bytes = options.unconfirmed_bytes
+        self._batch_bytes = options.batch_bytes
         self._batch_messages = min(max(options.batch_messages, 1), 10_000)
         self._filling: Batch | None = None
         self._to_send: deque[Batch] = deque()
@@ -46,15 +50,10 @@ class Outbox:
         """True if all is confirmed or refused."""
         return not (self._sent or self._to_send or self._filling)
 
-    @property
-    def is_full(self) -> bool:
-        """True if a whole batch waits to be sent."""
-        return bool(self._to_send)
-
     def has_room(self, size: int) -> bool:
         """True if a message of so many bytes may be added now. One always may."""
         taken = self._bytes
-        return not self._waiters and (taken == 0 or taken + size <= self._options.unconfirmed_bytes)
+        return not self._waiters and (taken + size <= self._unconfirmed_bytes or taken == 0)
 
     async def room(self, size: int) -> None:
         """Waits until there is room, in the order of those who wait."""
@@ -74,7 +73,7 @@ class Outbox:
         return again
 
     def _fits(self, size: int) -> bool:
-        return self._bytes == 0 or self._bytes + size <= self._options.unconfirmed_bytes
+        return self._bytes == 0 or self._bytes + size <= self._unconfirmed_bytes
 
     def _wake_waiter(self) -> None:
         if self._waiters and not self._waiters[0].done():
@@ -84,12 +83,12 @@ class Outbox:
         """Takes an encoded message."""
         size = len(encoded)
         batch = self._filling
-        if batch is not None and batch.bytes + size > self._options.batch_bytes:
+        if batch is not None and batch.bytes + size > self._batch_bytes:
             self._seal()
             batch = None
         if batch is None:
             batch = self._filling = self._new_batch()
-        confirm = batch.add(message_prefix(size), encoded)
+        confirm = batch.add(encoded, size)
         self._bytes += size + OVERHEAD_BYTES
         if batch.count >= self._batch_messages:
             self._seal()
@@ -108,6 +107,7 @@ class Outbox:
         if self._filling is not None:
             self._to_send.append(self._filling)
             self._filling = None
+            self.sealed += 1
             self.changed.wake()
 
     def next(self, now: float) -> Batch | float | None:

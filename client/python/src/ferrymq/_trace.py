@@ -24,7 +24,8 @@ _PARENT = "traceparent"
 
 def with_current(message: Message) -> Message:
     """The message with ``traceparent`` and ``tracestate`` of the current span; what the program set itself stays."""
-    if _propagator is None or not _trace.get_current_span().get_span_context().is_valid:
+    # Usually there is no context at all, which is quickly seen.
+    if _propagator is None or not _context.get_current() or not _trace.get_current_span().get_span_context().is_valid:
         return message
     if _PARENT in message.attributes:
         return message

@@ -52,28 +52,23 @@ class Message:
 
     def encode(self) -> bytes:
         """The message as it goes over the wire. Raises ValueError or TypeError for a field of another type or size."""
-        if self._has_more() or type(self.payload) is not bytes:
-            return self._wire().SerializeToString()
-        # Nothing but a payload: put together by hand, as this is done for each of very many.
-        return payload_prefix(len(self.payload)) + self.payload if self.payload else b""
-
-    def _has_more(self) -> bool:
-        return bool(
+        payload = self.payload
+        if type(payload) is bytes and not (
             self.attributes
             or self.routing_key
+            or self.content_type
             or self.ordering_key
             or self.message_id
-            or self.content_type
+            or self.correlation_id
+            or self.reply_to
             or self.priority
             or self.ttl_ms
             or self.delay_ms is not None
             or self.deliver_at_ms is not None
-            or self.reply_to
-            or self.correlation_id
-        )
-
-    def _wire(self) -> message_pb2.Message:
-        return message_pb2.Message(
+        ):
+            # Nothing but a payload: put together by hand, as this is done for each of very many.
+            return payload_prefix(len(payload)) + payload if payload else b""
+        wire = message_pb2.Message(
             payload=bytes(self.payload),
             attributes=self.attributes,
             routing_key=self.routing_key,
@@ -87,6 +82,7 @@ class Message:
             reply_to=self.reply_to,
             correlation_id=self.correlation_id,
         )
+        return wire.SerializeToString()
 
 
 def decoded(wire: message_pb2.Message) -> Message:

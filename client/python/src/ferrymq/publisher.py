@@ -50,9 +50,10 @@ class Publisher:
         encoded = with_current(message).encode()
         if not outbox.has_room(len(encoded)):
             await outbox.room(len(encoded))
+        sealed = outbox.sealed
         confirm = self.add(encoded)
-        if outbox.is_full:
-            # Who publishes in a loop lets what is ready go out meanwhile.
+        if outbox.sealed != sealed:
+            # Who publishes in a loop lets each batch go out while the next one is filled.
             await asyncio.sleep(0)
         return confirm
 

@@ -83,7 +83,7 @@ class Subscriber:
         inbox = self.inbox
         inbox.close()
         if self._task is not None:
-            if inbox.is_open:
+            if inbox.is_open and (self._consumer.is_connected or inbox.has_work):
                 await asyncio.wait([self._task], timeout=self._close_timeout)
             await cancel([self._task])
         self._end(None)
