@@ -15,6 +15,12 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// How large a payload to measure with: large enough for what is written into it, small enough for every broker.
+pub fn payload_bytes(text: &str) -> Result<u32, String> {
+    let small = u32::try_from(bytes(text)?).ok().filter(|bytes| (8..=1 << 20).contains(bytes));
+    small.ok_or_else(|| "must be 8B to 1MiB".to_owned())
+}
+
 /// For the wire; what is longer than the protocol can say is as good as for ever.
 pub fn wire(duration: Duration) -> prost_types::Duration {
     duration.try_into().unwrap_or(prost_types::Duration { seconds: i64::MAX, nanos: 0 })
@@ -65,6 +71,15 @@ mod tests {
         assert_eq!(at("2026-11-20T12:00:00Z"), Some(At::Time(time)));
         assert!(matches!(at("-1h"), Some(At::Time(_))));
         assert_eq!((at("yesterday"), at("-"), at("1:2:3"), at("")), (None, None, None, None));
+    }
+
+    #[test]
+    fn payloads_are_measured_within_limits() {
+        assert_eq!(
+            [payload_bytes("8"), payload_bytes("1KiB"), payload_bytes("1MiB")],
+            [Ok(8), Ok(1 << 10), Ok(1 << 20)]
+        );
+        assert!(payload_bytes("7B").is_err() && payload_bytes("2MiB").is_err() && payload_bytes("9999TiB").is_err());
     }
 
     #[test]

@@ -75,6 +75,16 @@ async fn raw_payloads_are_their_bytes_and_acked_once_printed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peek_prints_whole_payloads_where_a_form_is_asked_for() {
+    let (broker, client) = prepared().await;
+    let long = "x".repeat(5_000);
+    publish(&client, "t", vec![message("eu.de", long.clone())]).await;
+    assert_eq!(done(&broker, &["peek", "q", "--raw"], "").stdout, long.as_bytes());
+    let cut = done(&broker, &["peek", "q", "--payload", "1KiB", "--format", "{routing_key} {payload}"], "");
+    assert_eq!(cut.lines(), [format!("eu.de {}", &long[..1024])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_group_can_be_pulled_from() {
     let (broker, client) = prepared().await;
     let group = ["pull", "--topic", "t", "--group", "g", "--create", "--wait", "0s"];

@@ -62,8 +62,8 @@ pub struct BenchArgs {
     /// Measure only the scenarios whose name contains this, such as `stream` or `through`; with --memory `nacked` or `keys`.
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
-    /// Measure only payloads of so many bytes, instead of 100 and 1024.
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(8..=1 << 20))]
+    /// Measure only payloads of so many bytes, 8 to 1MiB, instead of 100 and 1024.
+    #[arg(long, value_name = "BYTES", value_parser = crate::values::payload_bytes)]
     pub payload: Option<u32>,
     /// Where the raw disk is measured, and the data of an own broker goes.
     #[arg(long, default_value = ".")]

@@ -121,9 +121,12 @@ pub struct PeekWhich {
     /// How many messages at most; 0: all.
     #[arg(long, visible_alias = "count", default_value_t = 20)]
     pub limit: u64,
-    /// Cut payloads to so many bytes; 0: whole. Default: 0 with --json, else 60.
-    #[arg(long)]
-    pub payload: Option<i32>,
+    /// Cut payloads to so much, e.g. 1KiB; 0: whole. Default: 60 characters in the table, else whole.
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub payload: Option<u64>,
+    /// How. Default: a table.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What a message is doing.

@@ -187,6 +187,7 @@ pub enum Command {
     #[command(after_help = "Examples:
   ferrymq peek jobs --state unsettled,backing-off
   ferrymq peek jobs.dlq --limit 100 --json
+  ferrymq peek jobs.dlq --limit 1 --raw > job.bin
   ferrymq peek --topic orders --from -10m --filter 'attributes.country == \"DE\"'")]
     Peek(PeekArgs),
     /// Drop all messages that wait in a queue.

@@ -1,10 +1,13 @@
 //! `ferrymq peek` and `ferrymq queue peek`.
 
+use std::io::{self, Write as _};
+
 use ferrymq_client::v1::{MessageState, PeekRequest, PeekedMessage, peek_request::Source};
 
 use super::Context;
 use crate::args::{PeekArgs, PeekState, PeekWhich};
 use crate::failure::Failure;
+use crate::format::Form;
 use crate::{human, json, output};
 
 /// Most messages asked for at a time.
@@ -24,14 +27,15 @@ pub async fn run(args: PeekArgs, context: &Context) -> Result<(), Failure> {
 /// Prints messages page by page, until there are as many as are wanted, or no more.
 pub async fn show(source: Source, which: PeekWhich, context: &Context) -> Result<(), Failure> {
     let mut left = if which.limit == 0 { u64::MAX } else { which.limit };
+    let form = if context.json { None } else { which.printing.form(false) };
     // Characters of up to four bytes.
-    let cut = if context.json { 0 } else { TEXT_MAX as i32 * 4 };
+    let cut = if context.json || form.is_some() { 0 } else { TEXT_MAX as u64 * 4 };
     let mut request = PeekRequest {
         source: Some(source),
         start: which.from,
         filter: which.filter,
         states: which.states.into_iter().map(|of| state(of).into()).collect(),
-        max_payload_bytes: which.payload.unwrap_or(cut),
+        max_payload_bytes: i32::try_from(which.payload.unwrap_or(cut)).unwrap_or(i32::MAX),
         ..PeekRequest::default()
     };
     let mut is_first = true;
@@ -41,7 +45,9 @@ pub async fn show(source: Source, which: PeekWhich, context: &Context) -> Result
         left -= page.messages.len() as u64;
         let is_last = left == 0 || page.next_page_token.is_empty();
         // A page may be empty and not the last.
-        if context.json || !page.messages.is_empty() || (is_first && is_last) {
+        if let Some(form) = &form {
+            print_in(form, &page.messages)?;
+        } else if context.json || !page.messages.is_empty() || (is_first && is_last) {
             print(&page.messages, context.json)?;
             is_first = false;
         }
@@ -50,6 +56,14 @@ pub async fn show(source: Source, which: PeekWhich, context: &Context) -> Result
         }
         request.page_token = page.next_page_token;
     }
+}
+
+fn print_in(form: &Form, messages: &[PeekedMessage]) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    for delivery in messages.iter().filter_map(|message| message.delivery.as_ref()) {
+        form.write(delivery, &mut out)?;
+    }
+    out.flush()
 }
 
 fn print(messages: &[PeekedMessage], as_json: bool) -> Result<(), Failure> {
