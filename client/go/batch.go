@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"google.golang.org/grpc/codes"
 )
 
 // batch is the messages of one PublishRequest, encoded as they come. The publisher's lock guards it until it is sealed; then its body does not
@@ -21,8 +23,9 @@ type batch struct {
 	encoded []byte
 	err     error
 
-	decode  sync.Once
-	results []PublishResult
+	decode    sync.Once
+	results   []PublishResult
+	decodeErr error
 }
 
 // settle ends it. The publisher does so once.
@@ -33,17 +36,17 @@ func (b *batch) settle(encoded []byte, err error) {
 
 // result is that of one message of a batch that is done.
 func (b *batch) result(index int) (PublishResult, error) {
-	b.decode.Do(func() {
-		if b.err == nil {
-			b.results, b.err = decodeResults(b.encoded, b.count)
-			b.encoded = nil
-		}
-	})
 	if b.err != nil {
 		return PublishResult{}, b.err
 	}
+	b.decode.Do(func() {
+		b.results, b.decodeErr = decodeResults(b.encoded, b.count)
+	})
+	if b.decodeErr != nil {
+		return PublishResult{}, newError(codes.Internal, "the broker's confirm cannot be read: %v", b.decodeErr)
+	}
 	if index >= len(b.results) {
-		return PublishResult{}, newError(13, "the broker confirmed fewer messages than were sent")
+		return PublishResult{}, newError(codes.Internal, "the broker confirmed fewer messages than were sent")
 	}
 	return b.results[index], nil
 }

@@ -3,6 +3,7 @@ package ferrymq
 import (
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -205,7 +206,7 @@ type confirmation struct {
 }
 
 func decodeConfirm(b []byte) (confirmation, error) {
-	confirm := confirmation{failure: newError(13, "the broker sent a confirm without an outcome")}
+	confirm := confirmation{failure: newError(codes.Internal, "the broker sent a confirm without an outcome")}
 	err := eachField(b, func(f field) error {
 		switch f.number {
 		case 1:

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
@@ -36,7 +37,7 @@ func (c *Client) PublishBatch(ctx context.Context, to Destination, messages []Me
 		return nil, err
 	}
 	if len(response.list) < len(messages) {
-		return nil, newError(13, "the broker confirmed fewer messages than were sent")
+		return nil, newError(codes.Internal, "the broker confirmed fewer messages than were sent")
 	}
 	return response.list, nil
 }

@@ -112,8 +112,10 @@ func (p *pulled) context(ctx context.Context, d *Delivery) context.Context {
 	return p.client.settings.trace.context(ctx, d.Attributes)
 }
 
-// Close gives back what is not settled, and waits until all is answered.
+// Close gives back what is not settled, and waits until all is answered, no longer than the call timeout.
 func (p *pulled) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, p.client.settings.callTimeout)
+	defer cancel()
 	p.pending.release()
 	p.pending.close(unavailable("the client is closed"))
 	select {

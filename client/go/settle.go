@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
@@ -56,7 +57,7 @@ func (s Settlement) Status(ctx context.Context) (SettleStatus, error) {
 		return 0, s.group.err
 	}
 	if s.index >= len(s.group.statuses) {
-		return 0, newError(13, "the broker answered fewer settlements than were sent")
+		return 0, newError(codes.Internal, "the broker answered fewer settlements than were sent")
 	}
 	return s.group.statuses[s.index], nil
 }
@@ -65,7 +66,7 @@ func (s Settlement) Status(ctx context.Context) (SettleStatus, error) {
 func (s Settlement) Wait(ctx context.Context) error {
 	status, err := s.Status(ctx)
 	if err == nil && status != SettleOK && status != SettleAlreadySettled {
-		return &Error{Code: 9, Reason: status.String(), Message: "the delivery could not be settled"}
+		return &Error{Code: codes.FailedPrecondition, Reason: status.String(), Message: "the delivery could not be settled"}
 	}
 	return err
 }

@@ -54,15 +54,25 @@ func (c *Client) Subscribe(ctx context.Context, source Source, options ...Subscr
 	case <-s.opened:
 		return s, nil
 	case <-s.ended:
-		if s.err != nil {
-			return nil, s.err
-		}
-		return s, nil
+		return s.endedEarly()
 	case <-ctx.Done():
 		s.stop()
 		<-s.ended
 		return nil, toError(ctx.Err())
 	}
+}
+
+// endedEarly is what Subscribe returns for one that has ended: if it had been opened, it brings what came before it ended.
+func (s *Subscriber) endedEarly() (*Subscriber, error) {
+	select {
+	case <-s.opened:
+		return s, nil
+	default:
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	return nil, errSubscriberClosed()
 }
 
 // Next waits for the next delivery. It is io.EOF after Close and at the stop of a broadcast, else the error that ended the subscriber, or ctx's.
