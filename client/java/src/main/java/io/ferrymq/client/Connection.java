@@ -11,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadFactory;
@@ -36,7 +37,7 @@ final class Connection {
     Connection(ClientOptions options) {
         this.options = options;
         own = options.executor == null ? Executors.newCachedThreadPool(daemons("ferrymq-")) : null;
-        executor = own == null ? options.executor : own;
+        executor = own == null ? options.executor : orHere(own);
         channel = channel(options);
         ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, daemons("ferrymq-timer-"));
         timer.setRemoveOnCancelPolicy(true);
@@ -100,6 +101,17 @@ final class Connection {
     Backoff backoff() {
         return new Backoff(options.reconnectBackoff, options.reconnectBackoffMax, () -> ThreadLocalRandom.current()
                 .nextDouble());
+    }
+
+    /** What comes after the end still has to come: a call that is refused as all is closed, say. */
+    private static Executor orHere(ExecutorService own) {
+        return task -> {
+            try {
+                own.execute(task);
+            } catch (RejectedExecutionException e) {
+                task.run();
+            }
+        };
     }
 
     void close() {

@@ -13,6 +13,7 @@ import java.util.Optional;
 public class FerryException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    /** All that is known. */
     private final Facts facts;
 
     FerryException(Facts facts, Throwable cause) {

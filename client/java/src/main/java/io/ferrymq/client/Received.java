@@ -24,6 +24,15 @@ public class Received {
     }
 
     /**
+     * The payload as bytes.
+     *
+     * @return a copy
+     */
+    public byte[] payload() {
+        return message().getPayload().toByteArray();
+    }
+
+    /**
      * The payload as text; bytes that are no UTF-8 are replaced.
      *
      * @return never null
@@ -41,7 +50,7 @@ public class Received {
      * @throws FerryException INVALID_ARGUMENT (field {@code payload}) if it is no JSON or another kind of value
      */
     public <T> T json(Class<T> type) {
-        return Json.read(message().getPayload().toByteArray(), type);
+        return Json.read(payload(), type);
     }
 
     /**

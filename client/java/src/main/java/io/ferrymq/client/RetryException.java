@@ -7,6 +7,7 @@ import java.util.Objects;
 public class RetryException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    /** From now. */
     private final Duration delay;
 
     /**

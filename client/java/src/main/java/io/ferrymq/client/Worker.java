@@ -130,7 +130,14 @@ public final class Worker implements AutoCloseable {
         } finally {
             lock.unlock();
         }
-        Trace.run(delivery.message(), () -> handle(delivery));
+        try {
+            Trace.run(delivery.message(), () -> handle(delivery));
+        } finally {
+            done();
+        }
+    }
+
+    private void done() {
         boolean more;
         lock.lock();
         try {

@@ -118,6 +118,14 @@ class PublisherTest {
     }
 
     @Test
+    void whatIsAskedOfAClosedClientFailsAtOnce() {
+        Publisher publisher = client.publisher("orders");
+        client.close();
+        assertThrows(FerryException.Unavailable.class, client::serverInfo);
+        assertTrue(publisher.publish(Messages.text("late")).isCompletedExceptionally());
+    }
+
+    @Test
     void aPublisherThatHadNothingToDoCloses() {
         client.publisher("orders").close();
         assertTrue(broker.publishing.isEmpty());
