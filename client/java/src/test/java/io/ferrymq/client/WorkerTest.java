@@ -10,7 +10,9 @@ import io.ferrymq.v1.ConsumeRequest;
 import io.ferrymq.v1.ConsumeResponse;
 import io.ferrymq.v1.NackMode;
 import io.ferrymq.v1.Opened;
+import io.ferrymq.v1.SettleStatus;
 import io.ferrymq.v1.Settlement;
+import io.ferrymq.v1.SettlementResult;
 import io.grpc.Status;
 import java.io.IOException;
 import java.time.Duration;
@@ -60,7 +62,12 @@ class WorkerTest {
     }
 
     private Settlement settled() throws InterruptedException {
-        return FakeBroker.next(stream.requests).getSettlements(0);
+        Settlement settlement = FakeBroker.next(stream.requests).getSettlements(0);
+        SettlementResult.Builder result = SettlementResult.newBuilder().setId(settlement.getId());
+        stream.responses.onNext(ConsumeResponse.newBuilder()
+                .addSettled(result.addStatuses(SettleStatus.SETTLE_STATUS_OK))
+                .build());
+        return settlement;
     }
 
     @Test
