@@ -63,9 +63,6 @@ impl Language {
         if wanted.is_some_and(|wanted| !wanted.split(',').any(|name| name == self.name)) {
             return false;
         }
-        if !root().join("client").join(self.name).join("conformance").is_dir() {
-            return false;
-        }
         let missing: Vec<_> = self.needs.iter().filter(|program| !on_path(program)).collect();
         if missing.is_empty() {
             let prepared = self.script("prepare").output().expect("prepare runs");
