@@ -182,6 +182,7 @@ public final class Client implements AutoCloseable {
         Consumption consumption = new Consumption(connection, source, options.of(source), since);
         if (!consumption.opensWithin(connection.options.callTimeout)) {
             consumption.cancel();
+            throw FerryException.timeout("the broker did not open the stream within " + connection.options.callTimeout);
         }
         consumption.opened();
         Subscriber subscriber = new Subscriber(consumption, consumption.buffer(), connection, subscribers::remove);

@@ -80,6 +80,10 @@ public class FerryException extends RuntimeException {
         return of(Facts.of(Code.UNAVAILABLE, message), null);
     }
 
+    static FerryException timeout(String message) {
+        return of(Facts.of(Code.DEADLINE_EXCEEDED, message), null);
+    }
+
     static FerryException invalid(String field, String rule) {
         Facts facts = Facts.of(Code.INVALID_ARGUMENT, rule);
         facts.violations().add(new Violation(field, rule));

@@ -35,9 +35,13 @@ final class FakeBroker extends MessagingServiceGrpc.MessagingServiceImplBase imp
     }
 
     Client client() {
+        return client(Duration.ofSeconds(5));
+    }
+
+    Client client(Duration callTimeout) {
         return Client.connect(ClientOptions.builder()
                 .url("http://127.0.0.1:" + server.getPort())
-                .callTimeout(Duration.ofSeconds(5))
+                .callTimeout(callTimeout)
                 .reconnectBackoff(Duration.ofMillis(1), Duration.ofMillis(10))
                 .build());
     }

@@ -1,6 +1,7 @@
 package io.ferrymq.client;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
@@ -11,6 +12,7 @@ import io.ferrymq.v1.SettleStatus;
 import io.ferrymq.v1.Settlement;
 import io.ferrymq.v1.SettlementResult;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
@@ -136,6 +138,13 @@ class SubscriberTest {
         assertEquals("c", FakeBroker.next(came));
         subscriber.close();
         assertEquals("end", FakeBroker.next(came));
+    }
+
+    @Test
+    void aStreamThatIsNotOpenedInTimeIsATimeout() {
+        try (Client hasty = broker.client(Duration.ofMillis(20))) {
+            assertThrows(FerryException.Timeout.class, () -> hasty.subscribe(Source.queue("work")));
+        }
     }
 
     @Test
