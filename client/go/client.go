@@ -128,9 +128,18 @@ func (c *Client) call(
 		defer cancel()
 	}
 	if conn.GetState() == connectivity.TransientFailure {
-		conn.ResetConnectBackoff()
+		c.tryAgain(ctx)
 	}
 	return toError(invoke(ctx, method, request, response, conn, options...))
+}
+
+// tryAgain makes an attempt to connect now, where gRPC would wait for longer and longer, and gives it a moment: so the first call after a broker has come
+// back succeeds, and one without a broker fails soon.
+func (c *Client) tryAgain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, c.settings.backoff.min)
+	defer cancel()
+	c.conn.ResetConnectBackoff()
+	c.conn.WaitForStateChange(ctx, connectivity.TransientFailure)
 }
 
 // stream gives the errors of streams this package's type.
