@@ -11,7 +11,7 @@ import (
 
 // Handler does the work of one delivery. nil acks it; an error retries it with the error's text as the reason; one made by [Reject] dead-letters it. Its
 // context has the values of the worker's and the trace context of the message; it is cancelled when a worker that stops can wait no longer. A
-// handler may settle the delivery itself: the first settlement counts.
+// handler may settle the delivery itself: the first settlement counts. One that panics ends the program, as anywhere; its deliveries come again.
 type Handler func(ctx context.Context, delivery *Delivery) error
 
 // RejectError says that a delivery will never work.
