@@ -114,7 +114,7 @@ test("a confirm is read with its results, and a failure as an error", () => {
     code: 3,
     reason: 21,
     message: "bad",
-    field: "batch.messages[0].ttl_ms",
+    field: "messages[0].ttl_ms",
     retryAfter: { seconds: 1n, nanos: 500_000_000 },
   };
   const failed = create(PublishConfirmSchema, { id: 5n, outcome: { case: "failure", value: failure } });

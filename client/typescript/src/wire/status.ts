@@ -143,8 +143,7 @@ export function readFailure(reader: Reader): { code: number; message: string; de
     }
   }
   if (field !== "") {
-    // Who publishes knows nothing of the request that the stream wraps each batch in.
-    details.violations = [{ field: field.replace(/^batch\./, ""), rule: message }];
+    details.violations = [{ field, rule: message }];
   }
   return { code, message, details };
 }
