@@ -19,6 +19,8 @@ try:
 except ImportError:
     _propagator = None
 
+IS_TRACED = _propagator is not None
+"""False if there is no OpenTelemetry in the program."""
 _PARENT = "traceparent"
 
 

@@ -10,7 +10,7 @@ from ferrymq._batch import Confirm
 from ferrymq._outbox import Outbox
 from ferrymq._sender import Sender
 from ferrymq._session import Session
-from ferrymq._trace import with_current
+from ferrymq._trace import IS_TRACED, with_current
 from ferrymq._wire import destination_name, publish_request
 from ferrymq.errors import unavailable
 from ferrymq.message import Message
@@ -36,6 +36,7 @@ class Publisher:
         """What is not confirmed. For `ferrymq.sync`."""
         self._sender = Sender(session, client, header, self.outbox)
         self._on_close = on_close
+        self._is_started = False
         self._is_closed = False
 
     async def publish(self, message: Message) -> Confirm:
@@ -47,11 +48,13 @@ class Publisher:
         if self._is_closed:
             raise unavailable("the publisher is closed")
         outbox = self.outbox
-        encoded = with_current(message).encode()
+        encoded = (with_current(message) if IS_TRACED else message).encode()
         if not outbox.has_room(len(encoded)):
             await outbox.room(len(encoded))
         sealed = outbox.sealed
-        confirm = self.add(encoded)
+        confirm = outbox.add(encoded)
+        if not self._is_started:
+            self._start()
         if outbox.sealed != sealed:
             # Who publishes in a loop lets each batch go out while the next one is filled.
             await asyncio.sleep(0)
@@ -60,8 +63,13 @@ class Publisher:
     def add(self, encoded: bytes) -> Confirm:
         """Takes an encoded message, whether there is room or not. For `ferrymq.sync`, which sees to it itself."""
         confirm = self.outbox.add(encoded)
-        self._sender.start()
+        if not self._is_started:
+            self._start()
         return confirm
+
+    def _start(self) -> None:
+        self._is_started = True
+        self._sender.start()
 
     async def flush(self) -> None:
         """Waits until all that was published is confirmed or refused; it does not say which."""
