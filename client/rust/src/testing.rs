@@ -1,6 +1,8 @@
 //! A broker for tests: in memory, on a free port, gone with the value that stands for it.
 
+use std::ffi::OsStr;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -28,8 +30,14 @@ impl Broker {
     /// Starts one that keeps everything in memory.
     pub async fn start() -> Result<Self, Error> {
         let program = std::env::var_os("FERRYMQ_PROGRAM").unwrap_or_else(|| "ferrymq".into());
+        Self::start_program(program).await
+    }
+
+    /// The same, of the `ferrymq` program at this path.
+    pub async fn start_program(program: impl AsRef<OsStr>) -> Result<Self, Error> {
+        let program = program.as_ref();
         let port_file = PortFile::new();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(["serve", "--ephemeral", "--listen", "127.0.0.1:0", "--port-file"]).arg(&port_file.0);
         // Settings of the program under test are not this broker's.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("FERRYMQ_")) {
@@ -54,14 +62,14 @@ impl Broker {
         Client::connect(self.url()).await
     }
 
-    async fn address(&mut self, port_file: &PortFile) -> Result<String, Error> {
+    async fn address(&mut self, port_file: &PortFile) -> Result<SocketAddr, Error> {
         let deadline = tokio::time::Instant::now() + READY_WITHIN;
         let mut pause = Duration::from_millis(1);
         loop {
-            if let Ok(address) = std::fs::read_to_string(&port_file.0)
-                && address.ends_with('\n')
+            // It is there whole or not at all.
+            if let Some(address) = std::fs::read_to_string(&port_file.0).ok().and_then(|text| text.trim().parse().ok())
             {
-                return Ok(address.trim().to_owned());
+                return Ok(address);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(Error::unavailable(&format!("the broker ended before it was ready: {status}")));
