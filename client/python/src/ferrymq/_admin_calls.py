@@ -39,6 +39,7 @@ GET_JOB = Call("OperationsService/GetJob", operations.GetJobRequest, operations.
 LIST_JOBS = Call("OperationsService/ListJobs", operations.ListJobsRequest, operations.ListJobsResponse)
 CANCEL_JOB = Call("OperationsService/CancelJob", operations.CancelJobRequest, operations.CancelJobResponse)
 GET_STATS = Call("OperationsService/GetStats", operations.GetStatsRequest, operations.GetStatsResponse)
+WATCH_STATS = Call("OperationsService/WatchStats", operations.WatchStatsRequest, operations.WatchStatsResponse)
 LIST_CONSUMERS = Call("OperationsService/ListConsumers", operations.ListConsumersRequest, operations.ListConsumersResponse)
 LIST_CONNECTIONS = Call("OperationsService/ListConnections", operations.ListConnectionsRequest, operations.ListConnectionsResponse)
 CLOSE_CONNECTION = Call("OperationsService/CloseConnection", operations.CloseConnectionRequest, operations.CloseConnectionResponse)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -84,6 +84,18 @@ class Session:
         method = self._connected().stream_stream(path, request_serializer=serializer, response_deserializer=response.FromString)
         return method()
 
+    async def answers(self, path: str, request: ProtoMessage, response: type[Response]) -> AsyncGenerator[Response, None]:
+        """The answers to one request, as they come."""
+        method = self._connected().unary_stream(
+            path, request_serializer=type(request).SerializeToString, response_deserializer=response.FromString
+        )
+        stream = method(request)
+        try:
+            while (answer := await _next_of(stream)) is not EOF:
+                yield answer
+        finally:
+            stream.cancel()
+
     async def close(self) -> None:
         """Ends the connection; what is still open on it fails."""
         self._is_closed = True
@@ -115,6 +127,18 @@ async def rpc(awaitable: Awaitable[Any]) -> Any:
         raise from_rpc(error) from None
     except (asyncio.InvalidStateError, grpc.aio.UsageError):
         raise unavailable("the stream has ended") from None
+
+
+async def _next_of(stream: Stream) -> Any:
+    """Reads, in a task of its own: it is cancelled when the client is closed, and who waits is not."""
+    reading = asyncio.ensure_future(stream.read())
+    try:
+        await asyncio.wait([reading])
+    finally:
+        reading.cancel()
+    if reading.cancelled():
+        raise _closed()
+    return await rpc(reading)
 
 
 def _here() -> tuple[int, asyncio.AbstractEventLoop]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, Generic
 
 from google.protobuf.message import Message as ProtoMessage
@@ -23,6 +23,21 @@ class AsyncCall(Generic[P, Response]):
 
         def made(*fields: P.args, **named: P.kwargs) -> Coroutine[Any, Any, Response]:
             return admin.run(call, call.request(*fields, **named))
+
+        return made
+
+
+class AsyncStream(Generic[P, Response]):
+    """One call of `Admin` that is answered again and again."""
+
+    def __init__(self, call: Call[P, Response]) -> None:
+        self._call = call
+
+    def __get__(self, admin: Admin, _: type[Admin]) -> Callable[P, AsyncGenerator[Response, None]]:
+        call = self._call
+
+        def made(*fields: P.args, **named: P.kwargs) -> AsyncGenerator[Response, None]:
+            return admin.stream(call, call.request(*fields, **named))
 
         return made
 
@@ -100,6 +115,11 @@ class Admin:
     """Stops a job; what it has done stays done."""
     get_stats = AsyncCall(calls.GET_STATS)
     """Numbers, once."""
+    watch_stats = AsyncStream(calls.WATCH_STATS)
+    """Numbers, now and at each interval: ``async for stats in client.admin.watch_stats(queues=["billing"])``.
+
+    `interval` is 100 ms to 1 h, default 1 s; who is slow to take them misses some. It ends with its connection: `Unavailable`.
+    """
     list_consumers = AsyncCall(calls.LIST_CONSUMERS)
     """Who consumes."""
     list_connections = AsyncCall(calls.LIST_CONNECTIONS)
@@ -114,3 +134,7 @@ class Admin:
     async def run(self, call: Call[P, Response], request: ProtoMessage) -> Response:
         """Makes a call with a request that is made already. Raises `Error`."""
         return await self._session.call(call.path, request, call.response, self._timeout)
+
+    def stream(self, call: Call[P, Response], request: ProtoMessage) -> AsyncGenerator[Response, None]:
+        """Makes a call that is answered again and again. Raises `Error` when it is asked for an answer."""
+        return self._session.answers(call.path, request, call.response)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Generic
 
 import ferrymq.admin
 from ferrymq import _admin_calls as calls
 from ferrymq._calls import Call, P, Response
-from ferrymq.sync._portal import portal
+from ferrymq.sync._portal import Portal, portal
 
 
 class BlockingCall(Generic[P, Response]):
@@ -24,6 +25,39 @@ class BlockingCall(Generic[P, Response]):
             return portal().run(admin.inner.run(call, call.request(*fields, **named)))
 
         return made
+
+
+class BlockingStream(Generic[P, Response]):
+    """One call of `Admin` that is answered again and again."""
+
+    def __init__(self, call: Call[P, Response]) -> None:
+        self._call = call
+
+    def __get__(self, admin: Admin, _: type[Admin]) -> Callable[P, Iterator[Response]]:
+        call = self._call
+
+        def made(*fields: P.args, **named: P.kwargs) -> Iterator[Response]:
+            return _answers(portal(), admin.inner.stream(call, call.request(*fields, **named)))
+
+        return made
+
+
+def _answers(here: Portal, stream: AsyncGenerator[Response, None]) -> Iterator[Response]:
+    """Waits for one after the other."""
+
+    async def following() -> Response | None:
+        return await anext(stream, None)
+
+    try:
+        while (answer := here.run(following())) is not None:
+            yield answer
+    finally:
+        # Nobody waits for its end: the iterator may have been dropped, in whatever thread.
+        asyncio.run_coroutine_threadsafe(_close(stream), here.loop)
+
+
+async def _close(stream: AsyncGenerator[Response, None]) -> None:
+    await stream.aclose()
 
 
 class Admin:
@@ -95,6 +129,11 @@ class Admin:
     """Stops a job; what it has done stays done."""
     get_stats = BlockingCall(calls.GET_STATS)
     """Numbers, once."""
+    watch_stats = BlockingStream(calls.WATCH_STATS)
+    """Numbers, now and at each interval: ``for stats in client.admin.watch_stats(queues=["billing"])``.
+
+    `interval` is 100 ms to 1 h, default 1 s; who is slow to take them misses some. It ends with its connection: `Unavailable`.
+    """
     list_consumers = BlockingCall(calls.LIST_CONSUMERS)
     """Who consumes."""
     list_connections = BlockingCall(calls.LIST_CONNECTIONS)
