@@ -1,13 +1,14 @@
 //! A server that answers everything at once and keeps nothing: what gRPC alone allows.
 
+mod consume;
+mod deliveries;
+
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use ferrymq_proto::raw::{RawDelivery, RawPublishRequest};
+use ferrymq_proto::raw::RawPublishRequest;
 use ferrymq_proto::server as wire;
 use ferrymq_proto::server::messaging_service_server::{MessagingService, MessagingServiceServer};
 use ferrymq_proto::server::publish_confirm::Outcome;
-use prost::Message as _;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,11 +17,14 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::load::{BATCH_MESSAGES, payload_bytes_of};
+use self::deliveries::Deliveries;
+use super::load::BATCH_MESSAGES;
 use crate::failure::Failure;
 
 const BUFFERED_RESPONSES: usize = 16;
 const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// In one answer to a pull: less than gRPC libraries take.
+const PULL_BYTES: u64 = 1 << 20;
 
 /// Serves until stdin ends, so that it never outlives who started it. Prints its address first.
 pub async fn serve() -> Result<(), Failure> {
@@ -81,7 +85,8 @@ impl MessagingService for Noop {
         let (sender, receiver) = mpsc::channel(BUFFERED_RESPONSES);
         let opened =
             wire::SubscribeResponse { opened: Some(wire::Opened::default()), ..wire::SubscribeResponse::default() };
-        let response = deliveries(payload_bytes_of(&queue));
+        let deliveries = Deliveries::of(&queue).next(BATCH_MESSAGES);
+        let response = wire::SubscribeResponse { deliveries, ..wire::SubscribeResponse::default() };
         tokio::spawn(async move {
             let mut next = opened;
             while sender.send(Ok(next)).await.is_ok() {
@@ -91,11 +96,51 @@ impl MessagingService for Noop {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn ack(&self, request: Request<wire::AckRequest>) -> Result<Response<wire::AckResponse>, Status> {
-        let ok = i32::from(wire::SettleStatus::Ok);
-        let statuses = vec![ok; request.get_ref().ack_ids.len()];
-        Ok(Response::new(wire::AckResponse { statuses }))
+    async fn consume(
+        &self,
+        request: Request<Streaming<wire::ConsumeRequest>>,
+    ) -> Result<Response<BoxStream<wire::ConsumeResponse>>, Status> {
+        let (sender, receiver) = mpsc::channel(BUFFERED_RESPONSES);
+        tokio::spawn(async move {
+            if let Err(status) = consume::consume(request.into_inner(), &sender).await {
+                // The client may be gone: then nobody wants to know.
+                let _ = sender.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
+
+    async fn pull(&self, request: Request<wire::PullRequest>) -> Result<Response<wire::PullResponse>, Status> {
+        let request = request.into_inner();
+        let Some(wire::pull_request::Source::Queue(queue)) = request.source else {
+            return Err(Status::invalid_argument("queue"));
+        };
+        let mut deliveries = Deliveries::of(&queue);
+        let in_bytes = PULL_BYTES / deliveries.message_bytes();
+        let count = usize::try_from(request.max_messages).unwrap_or(0).min(in_bytes as usize).max(1);
+        let lease = prost_types::Duration { seconds: 30, nanos: 0 };
+        Ok(Response::new(wire::PullResponse { deliveries: deliveries.next(count), queue, lease: Some(lease) }))
+    }
+
+    async fn ack(&self, request: Request<wire::AckRequest>) -> Result<Response<wire::AckResponse>, Status> {
+        Ok(Response::new(wire::AckResponse { statuses: statuses(request.get_ref().ack_ids.len()) }))
+    }
+
+    async fn nack(&self, request: Request<wire::NackRequest>) -> Result<Response<wire::NackResponse>, Status> {
+        Ok(Response::new(wire::NackResponse { statuses: statuses(request.get_ref().ack_ids.len()) }))
+    }
+
+    async fn extend_lease(
+        &self,
+        request: Request<wire::ExtendLeaseRequest>,
+    ) -> Result<Response<wire::ExtendLeaseResponse>, Status> {
+        Ok(Response::new(wire::ExtendLeaseResponse { statuses: statuses(request.get_ref().ack_ids.len()) }))
+    }
+}
+
+/// OK for each of so many ids.
+fn statuses(ids: usize) -> Vec<i32> {
+    vec![i32::from(wire::SettleStatus::Ok); ids]
 }
 
 fn confirm(batch: wire::PublishStreamRequest) -> wire::PublishStreamResponse {
@@ -111,16 +156,4 @@ fn confirmed(batch: &RawPublishRequest) -> wire::PublishResponse {
         ..wire::PublishResult::default()
     });
     wire::PublishResponse { results: results.collect() }
-}
-
-fn deliveries(payload_bytes: usize) -> wire::SubscribeResponse {
-    let message = wire::Message { payload: vec![b'x'; payload_bytes].into(), ..wire::Message::default() };
-    let delivery = RawDelivery {
-        message: message.encode_to_vec().into(),
-        ack_id: Bytes::from_static(&[7; 20]),
-        topic: "bench".into(),
-        attempt: 1,
-        ..RawDelivery::default()
-    };
-    wire::SubscribeResponse { deliveries: vec![delivery; BATCH_MESSAGES], ..wire::SubscribeResponse::default() }
 }
