@@ -1,87 +1,147 @@
-//! Traffic smoothing: orders come in as fast as the disk takes them, and go out no faster than the service behind can bear.
+//! Traffic smoothing: 10,000 orders come in each second, and 500 go out: as many as the service behind can bear. The rest waits.
 //!
-//!     cargo run -p ferrymq-client --example traffic_smoothing            2,000 orders at once, 500 a second go out
-//!     cargo run -p ferrymq-client --example traffic_smoothing 10000      twenty seconds of it
+//!     cargo run -p ferrymq-client --example traffic_smoothing            three seconds of it
+//!     cargo run -p ferrymq-client --example traffic_smoothing 20         twenty
 
 mod shared;
 
 use std::time::{Duration, Instant};
 
-use ferrymq_client::v1::{Limits, Queue, RateLimit};
+use ferrymq_client::streams::SubscribeStream;
+use ferrymq_client::v1::{Limits, Queue, QueueStats, RateLimit};
 use ferrymq_client::{Client, DeliveryExt as _, message, queue};
+use tokio::sync::oneshot;
 
 use crate::shared::{Failure, Names, done, named, next, promise, to_queue};
 
+const IN_PER_SECOND: usize = 10_000;
 const OUT_PER_SECOND: u32 = 500;
 /// A tenth of a second's worth: so long may anybody stall without the mean falling below the rate.
 const BURST: u32 = 50;
+/// Sent at a time, a hundred times a second.
 const BATCH: usize = 100;
+const BATCH_EVERY: Duration = Duration::from_millis(10);
+const SAMPLE_EVERY: Duration = Duration::from_millis(100);
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
-    let orders = std::env::args().nth(1).map_or(Ok(2_000), |count| count.parse())?;
+    let seconds: usize = std::env::args().nth(1).map_or(Ok(3), |seconds| seconds.parse())?;
+    let orders = seconds.saturating_mul(IN_PER_SECOND);
     shared::play("traffic_smoothing", async |client: &Client, names: &Names| smooth(client, names, orders).await).await
 }
 
 async fn smooth(client: &Client, names: &Names, orders: usize) -> Result<(), Failure> {
     let name = names.of("orders");
-    let began = Instant::now();
     client.create_queue(limited(&name)?, vec![]).await?;
-    let mut service = client.subscribe_stream(queue(&name)).await?;
+    let mut samples = vec![Sample::take(client, &name).await?];
+    let (stop, stopped) = oneshot::channel();
+    let service = tokio::spawn(serve(client.clone(), client.subscribe_stream(queue(&name)).await?, stopped));
     let door = tokio::spawn(take_in(client.clone(), name.clone(), orders));
 
-    let mut served = 0;
-    let mut fastest_kept = true;
-    while served < orders {
-        let batch = next(&mut service).await?;
-        for order in &batch {
-            in_order(order.text().parse()?, served)?;
-            served += 1;
+    println!("{:>9} {:>9} {:>9}", "in/s", "out/s", "waiting");
+    let (mut pace, mut told) = (tokio::time::interval(SAMPLE_EVERY), 0);
+    loop {
+        pace.tick().await;
+        samples.push(Sample::take(client, &name).await?);
+        let (newest, before) = (samples.len() - 1, &samples[told]);
+        if before.asked.elapsed() >= Duration::from_secs(1) {
+            samples[newest].tell_since(before);
+            told = newest;
+            if door.is_finished() {
+                break;
+            }
         }
-        fastest_kept &= served <= allowed(began.elapsed());
-        done(client, &batch).await?;
     }
+    door.await??;
+    let _ = stop.send(());
+    let served = service.await??;
 
-    let taken_in = door.await??;
-    println!("{orders} orders were confirmed in {taken_in:?}: {:.0} a second", per_second(orders, taken_in));
-    println!("they were served in {:?}: {:.0} a second", began.elapsed(), per_second(orders, began.elapsed()));
-    promise("every order was taken in, and served once, in order", true)?;
-    promise("at no moment more than a burst and the rate", fastest_kept)
+    let end = Sample::take(client, &name).await?;
+    println!("{orders} orders came in, {served} were served, {} wait", end.depth());
+    promise("every order was taken in, and those that were served came once and in order", true)?;
+    promise("all others wait, to the last one", usize::try_from(end.depth())? == orders - served)?;
+    samples.push(end);
+    promise("in no window did more go out than a burst and the rate", is_smooth(&samples))
 }
 
 /// Delivers evenly; and takes in no more than fits, so that a flood makes the door wait rather than fill the disk.
 fn limited(name: &str) -> Result<Queue, Failure> {
     let rate_limit = Some(RateLimit { messages_per_second: f64::from(OUT_PER_SECOND), burst: i32::try_from(BURST)? });
-    let limits = Some(Limits { max_messages: 100_000, ..Limits::default() });
+    let limits = Some(Limits { max_messages: 1_000_000, ..Limits::default() });
     Ok(Queue { rate_limit, limits, ..named(name) })
 }
 
-/// Sends the orders as fast as they are confirmed; how long that took.
-async fn take_in(client: Client, queue: String, orders: usize) -> Result<Duration, Failure> {
-    let began = Instant::now();
+/// Sends the orders evenly, and catches up after a stall; on return all are on disk.
+async fn take_in(client: Client, queue: String, orders: usize) -> Result<(), Failure> {
     let publisher = client.publish_stream(to_queue(&queue));
+    let mut pace = tokio::time::interval(BATCH_EVERY);
     let mut confirms = Vec::new();
     for first in (0..orders).step_by(BATCH) {
+        pace.tick().await;
         let batch = (first..orders.min(first + BATCH)).map(|number| message(number.to_string())).collect();
         confirms.push(publisher.publish(batch).await?);
     }
     for confirm in confirms {
         confirm.await?;
     }
-    publisher.finish().await?;
-    Ok(began.elapsed())
+    Ok(publisher.finish().await?)
+}
+
+/// Serves orders until it is told to stop; how many.
+async fn serve(client: Client, mut orders: SubscribeStream, mut stop: oneshot::Receiver<()>) -> Result<usize, Failure> {
+    let mut served = 0;
+    loop {
+        let batch = tokio::select! {
+            _ = &mut stop => return Ok(served),
+            batch = next(&mut orders) => batch?,
+        };
+        for order in &batch {
+            in_order(order.text().parse()?, served)?;
+            served += 1;
+        }
+        done(&client, &batch).await?;
+    }
 }
 
 fn in_order(number: usize, expected: usize) -> Result<(), Failure> {
     if number == expected { Ok(()) } else { Err(format!("order {number} came in place of {expected}").into()) }
 }
 
-/// The most that may have gone out after so long.
-fn allowed(elapsed: Duration) -> usize {
-    let rated = u128::from(OUT_PER_SECOND) * elapsed.as_millis() / 1_000;
-    BURST as usize + 1 + usize::try_from(rated).unwrap_or(usize::MAX)
+/// What the broker counted at some moment between the two times.
+struct Sample {
+    asked: Instant,
+    answered: Instant,
+    stats: QueueStats,
 }
 
-fn per_second(count: usize, time: Duration) -> f64 {
-    u32::try_from(count).map_or(f64::NAN, f64::from) / time.as_secs_f64()
+impl Sample {
+    async fn take(client: &Client, queue: &str) -> Result<Self, Failure> {
+        let asked = Instant::now();
+        let stats = client.get_queue(queue).await?.stats.ok_or("a queue has numbers")?;
+        Ok(Self { asked, answered: Instant::now(), stats })
+    }
+
+    /// All that came in and is not served yet.
+    fn depth(&self) -> i64 {
+        self.stats.ready + self.stats.unsettled + self.stats.backing_off
+    }
+
+    fn tell_since(&self, before: &Self) {
+        let seconds = (self.asked - before.asked).as_secs_f64();
+        let per_second = |count: i64| count as f64 / seconds;
+        let came = per_second(self.stats.received - before.stats.received);
+        let went = per_second(self.stats.delivered - before.stats.delivered);
+        println!("{came:>9.0} {went:>9.0} {:>9}", self.depth());
+    }
+}
+
+/// True if between any two samples no more went out than a burst, and the rate for as long as may have passed between them.
+fn is_smooth(samples: &[Sample]) -> bool {
+    let allowed = |from: &Sample, to: &Sample| {
+        let rated = f64::from(OUT_PER_SECOND) * (to.answered - from.asked).as_secs_f64();
+        // The broker's clock counts milliseconds: that may be one message more.
+        f64::from(BURST) + rated + 1.0
+    };
+    let windows = samples.iter().enumerate().flat_map(|(at, from)| samples[at..].iter().map(move |to| (from, to)));
+    windows.into_iter().all(|(from, to)| (to.stats.delivered - from.stats.delivered) as f64 <= allowed(from, to))
 }
