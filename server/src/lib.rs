@@ -5,11 +5,17 @@
 #[cfg(all(
     not(debug_assertions),
     any(
+        feature = "planted-alternate",
         feature = "planted-bind",
         feature = "planted-early-ack",
         feature = "planted-filter",
         feature = "planted-interval",
-        feature = "planted-rate"
+        feature = "planted-purge-fresh",
+        feature = "planted-rate",
+        feature = "planted-route-end",
+        feature = "planted-route-loop",
+        feature = "planted-route-lost",
+        feature = "planted-route-twice"
     )
 ))]
 compile_error!("a planted bug must not be in a release");

@@ -10,6 +10,10 @@
         feature = "planted-count",
         feature = "planted-expired",
         feature = "planted-key-order",
+        feature = "planted-late-count",
+        feature = "planted-late-order",
+        feature = "planted-purge-held",
+        feature = "planted-purge-order",
         feature = "planted-resume",
         feature = "planted-seek",
         feature = "planted-sent-forgotten"

@@ -31,6 +31,9 @@ impl Catalogue {
         if topic == to {
             return Err(Error::binding_loop("binding.to_topic", &[topic.into(), to.into()]));
         }
+        if cfg!(feature = "planted-route-loop") {
+            return Ok(());
+        }
         let before = self.ways_to(topic)?;
         if let Some(way) = before.iter().find(|way| way.first().is_some_and(|link| link.settings.topic == to)) {
             let mut path = vec![topic.to_owned()];
@@ -55,7 +58,7 @@ impl Catalogue {
                 ways.push([std::slice::from_ref(link), &way[..]].concat());
             }
             if ways.len() > PATHS_MAX {
-                return Err(too_many());
+                return if cfg!(feature = "planted-route-loop") { Ok(ways) } else { Err(too_many()) };
             }
             at += 1;
         }
@@ -106,7 +109,8 @@ impl Catalogue {
 
     /// The live bindings of these numbers, and the paths that they are part of.
     pub(super) fn with_paths(&self, ids: &BTreeSet<u64>) -> Vec<BindingRecord> {
-        let meant = ids.iter().flat_map(|id| self.bindings.get(*id).into_iter().chain(self.bindings.paths_over(*id)));
+        let paths_over = |id: &u64| self.bindings.paths_over(*id).filter(|_| !cfg!(feature = "planted-route-end"));
+        let meant = ids.iter().flat_map(|id| self.bindings.get(*id).into_iter().chain(paths_over(id)));
         let alive: BTreeMap<u64, &Arc<BindingRecord>> =
             meant.filter(|binding| binding.is_alive()).map(|binding| (binding.id, binding)).collect();
         alive.into_values().map(|binding| (**binding).clone()).collect()

@@ -63,16 +63,22 @@ impl Task {
 
     /// Ready counts what the window has, and all beyond it that matches or, as far as that was not counted, may match.
     pub(super) fn stats(&self) -> QueueStats {
+        let mut stats = self.stats_upto(|log| self.shared.store.end(log));
+        if let Some(depth) = self.exact_depth() {
+            stats.ready = (depth - stats.unsettled - stats.backing_off).max(0);
+        }
+        stats
+    }
+
+    /// The same without what limits know, as if each log ended where `end_of` says.
+    pub(super) fn stats_upto(&self, end_of: impl Fn(LogId) -> Offset) -> QueueStats {
         let mut stats = self.machine.stats();
         stats.consumers -= self.consumers.kept() as i64;
         for (log, feed) in &self.feeds {
-            let end = self.shared.store.end(*log);
+            let end = end_of(*log);
             let unread_new = end.saturating_sub(feed.read_to.max(feed.began_at));
             stats.received += feed.received as i64 + feed.may_match(unread_new, end) as i64;
             stats.ready += feed.ahead.len() as i64 + self.unread(*log, feed, end);
-        }
-        if let Some(depth) = self.exact_depth() {
-            stats.ready = (depth - stats.unsettled - stats.backing_off).max(0);
         }
         stats
     }

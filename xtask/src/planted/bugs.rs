@@ -3,7 +3,7 @@
 use super::Bug;
 
 /// All of them.
-pub(super) const BUGS: [Bug; 19] = [
+pub(super) const BUGS: [Bug; 30] = [
     Bug {
         feature: "planted-no-fsync",
         what: "no fsync before the confirm",
@@ -136,5 +136,82 @@ pub(super) const BUGS: [Bug; 19] = [
         tests: ("ferrymq-core", &["queue::tests"]),
         in_broker: false,
         says: "what a consumer still holds was taken from it",
+    },
+    Bug {
+        feature: "planted-route-twice",
+        what: "a message that comes over two ways is counted twice",
+        tests: ("ferrymq-tests", &["--test", "topic_bindings", "messages_go_on"]),
+        in_broker: true,
+        says: "over two ways it comes once",
+    },
+    Bug {
+        feature: "planted-route-loop",
+        what: "a loop of topics is accepted",
+        tests: ("ferrymq-tests", &["--test", "topic_bindings", "loops_missing"]),
+        in_broker: true,
+        says: "a loop: ",
+    },
+    Bug {
+        feature: "planted-route-lost",
+        what: "ways over topics are not written down",
+        tests: ("ferrymq-tests", &["--test", "topic_bindings", "messages_go_on"]),
+        in_broker: true,
+        says: "a way is there after the kill",
+    },
+    Bug {
+        feature: "planted-route-end",
+        what: "a way goes on after the end of a binding on it",
+        tests: ("ferrymq-tests", &["--test", "topic_bindings", "exactly_what"]),
+        in_broker: true,
+        says: "interval",
+    },
+    Bug {
+        feature: "planted-alternate",
+        what: "what matches a queue goes to the alternate as well",
+        tests: ("ferrymq-tests", &["--test", "alternates", "what_matches_no_queue"]),
+        in_broker: true,
+        says: "what matched a queue does not go on",
+    },
+    Bug {
+        feature: "planted-late-order",
+        what: "a late ack lets its key go on before it is on disk",
+        tests: ("ferrymq-core", &["queue::tests"]),
+        in_broker: false,
+        says: "overtakes",
+    },
+    Bug {
+        feature: "planted-late-count",
+        what: "a late ack is taken off the count of a limit twice",
+        tests: ("ferrymq-core", &["queue::tests"]),
+        in_broker: false,
+        says: "are counted of",
+    },
+    Bug {
+        feature: "planted-purge-order",
+        what: "keys go on before a purge is on disk",
+        tests: ("ferrymq-core", &["queue::tests"]),
+        in_broker: false,
+        says: "overtakes",
+    },
+    Bug {
+        feature: "planted-purge-held",
+        what: "a purge takes what consumers hold",
+        tests: ("ferrymq-core", &["queue::tests"]),
+        in_broker: false,
+        says: "lost: ",
+    },
+    Bug {
+        feature: "planted-purge-held",
+        what: "the same (broker)",
+        tests: ("ferrymq-tests", &["--test", "purge"]),
+        in_broker: true,
+        says: "what a consumer held",
+    },
+    Bug {
+        feature: "planted-purge-fresh",
+        what: "a purge takes the message behind it too",
+        tests: ("ferrymq-tests", &["--test", "purge"]),
+        in_broker: true,
+        says: "published behind the purge",
     },
 ];

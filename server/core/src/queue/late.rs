@@ -27,7 +27,7 @@ impl LateEnds {
 impl QueueMachine {
     /// A message was settled that no key is known of: whose key it holds up turns out when it is come upon.
     pub(super) fn await_late_end(&mut self, key: Key) {
-        if self.config.ordering == Ordering::Key {
+        if self.config.ordering == Ordering::Key && !cfg!(feature = "planted-late-order") {
             self.effects.late.push(key);
             self.late.ends.insert(key, 0);
         }
@@ -62,7 +62,7 @@ impl QueueMachine {
 
     /// Messages were purged, of any key: nothing goes out until that is on disk.
     pub(super) fn await_purge(&mut self) {
-        if self.config.ordering == Ordering::Key {
+        if self.config.ordering == Ordering::Key && !cfg!(feature = "planted-purge-order") {
             self.effects.purges += 1;
             self.late.purges += 1;
         }

@@ -164,6 +164,9 @@ impl QueueMachine {
         match item.or_else(|| late.remove_ready(&mut self.ready, key)) {
             Some(item) => {
                 self.free(&item);
+                if cfg!(feature = "planted-late-count") && item.attempts > 0 {
+                    self.free(&item);
+                }
                 self.await_end(item.key);
             }
             None if self.settle_far(key) => {}
@@ -300,6 +303,9 @@ impl QueueMachine {
     pub fn purge(&mut self, log: LogId, end: Offset) {
         let mut held: Vec<Offset> = self.held.keys().filter(|(of, _)| *of == log).map(|(_, offset)| *offset).collect();
         held.sort_unstable();
+        if cfg!(feature = "planted-purge-held") {
+            held.clear();
+        }
         let mut gone: Vec<Key> = Vec::new();
         let mut stays = |key: Key, item: &Item| {
             let stays = key.0 != log || key.1 >= end;
