@@ -180,14 +180,14 @@ def test_pauses_double_to_their_limit_and_heed_the_broker() -> None:
 
 
 class Failed(grpc.RpcError):
-    def __init__(self, code: grpc.StatusCode, trailers: list[tuple[str, bytes]]) -> None:
-        self._code, self._trailers = code, trailers
+    def __init__(self, code: grpc.StatusCode, trailers: list[tuple[str, bytes]], details: str = "it failed") -> None:
+        self._code, self._trailers, self._details = code, trailers, details
 
     def code(self) -> grpc.StatusCode:
         return self._code
 
     def details(self) -> str:
-        return "it failed"
+        return self._details
 
     def trailing_metadata(self) -> Any:
         return self._trailers
@@ -219,6 +219,12 @@ def test_details_that_are_none_do_no_harm() -> None:
     error = from_rpc(Failed(grpc.StatusCode.DATA_LOSS, [("grpc-status-details-bin", b"\xff\xff\xff")]))
     assert type(error) is Error
     assert (error.code, error.reason) == ("DATA_LOSS", "")
+
+
+def test_a_write_into_a_broken_connection_is_tried_again() -> None:
+    broken = Failed(grpc.StatusCode.INTERNAL, [], "Internal error from Core")
+    assert from_rpc(broken).is_transient
+    assert not from_rpc(Failed(grpc.StatusCode.INTERNAL, [])).is_transient
 
 
 def test_a_failure_of_a_batch_is_an_error_as_any_other() -> None:

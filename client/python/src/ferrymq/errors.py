@@ -13,6 +13,8 @@ from google.rpc import error_details_pb2, status_pb2
 from ferrymq.v1 import errors_pb2
 
 _DETAILS_KEY = "grpc-status-details-bin"
+# What grpc.aio says, as INTERNAL, of a write that the end of its connection overtook. No broker says it.
+_BROKEN_WRITE = "Internal error from Core"
 _REASON_PREFIX = "ERROR_REASON_"
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
@@ -148,6 +150,8 @@ def from_rpc(error: grpc.RpcError) -> Error:
     for key, value in trailers or ():
         if key == _DETAILS_KEY and isinstance(value, bytes):
             return _from_status(code, details, value)
+    if details == _BROKEN_WRITE:
+        return unavailable("the connection broke")
     return error_of(code, details)
 
 
