@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ferrymq_client::v1::QueueStats;
+
 const AGE_UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 const SIZE_UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
@@ -17,6 +19,12 @@ pub fn age(age: Duration) -> String {
         }
         _ => large,
     }
+}
+
+/// The age of a queue's oldest message; `-` if there is none.
+pub fn oldest(stats: &QueueStats) -> String {
+    let oldest = stats.oldest_age.and_then(|age| Duration::try_from(age).ok());
+    oldest.map_or_else(|| "-".to_owned(), age)
 }
 
 /// With one decimal from a KiB on.

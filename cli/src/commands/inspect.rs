@@ -64,7 +64,6 @@ fn topic_row(name: &str, stats: &TopicStats) -> Vec<String> {
 }
 
 fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
-    let age = stats.oldest_age.and_then(|age| std::time::Duration::try_from(age).ok());
     vec![
         name.to_owned(),
         human::count(stats.ready),
@@ -72,7 +71,7 @@ fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
         human::count(stats.unsettled),
         human::count(stats.backing_off),
         human::count(stats.consumers),
-        age.map_or_else(|| "-".into(), human::age),
+        human::oldest(stats),
         human::count(stats.acked),
         human::count(stats.rejected),
     ]

@@ -145,7 +145,6 @@ async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
 
 fn row(queue: Queue) -> Vec<String> {
     let stats = queue.stats.unwrap_or_default();
-    let age = stats.oldest_age.and_then(|age| std::time::Duration::try_from(age).ok());
     vec![
         if queue.paused { format!("{} (paused)", queue.name) } else { queue.name },
         count(stats.ready),
@@ -153,7 +152,7 @@ fn row(queue: Queue) -> Vec<String> {
         count(stats.unsettled),
         count(stats.backing_off),
         count(stats.consumers),
-        age.map_or_else(|| "-".into(), human::age),
+        human::oldest(&stats),
         count(stats.acked),
         count(stats.rejected),
         count(stats.exhausted),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ferrymq_client::v1::{BrokerStats, QueueStats, TopicStats, WatchStatsResponse};
 
@@ -115,7 +115,7 @@ impl Sight<'_> {
             human::count(stats.unsettled),
             human::count(stats.backing_off),
             human::count(stats.consumers),
-            oldest(stats),
+            human::oldest(stats),
             shown(self.of_queue(name, |stats| stats.received)),
             shown(self.of_queue(name, |stats| stats.acked)),
             human::count(stats.rejected),
@@ -149,7 +149,7 @@ impl Sight<'_> {
                 stats.unsettled,
                 stats.backing_off,
                 stats.consumers,
-                oldest(stats).replace(' ', ""),
+                human::oldest(stats).replace(' ', ""),
                 stats.received,
                 stats.acked,
                 stats.rejected,
@@ -171,11 +171,6 @@ fn time(response: &WatchStatsResponse) -> Option<SystemTime> {
 
 fn when(response: &WatchStatsResponse) -> String {
     response.time.map(|time| prost_types::Timestamp { nanos: 0, ..time }.to_string()).unwrap_or_default()
-}
-
-fn oldest(stats: &QueueStats) -> String {
-    let age = stats.oldest_age.and_then(|age| Duration::try_from(age).ok());
-    age.map_or_else(|| "-".to_owned(), human::age)
 }
 
 fn shown(rate: Option<f64>) -> String {

@@ -7,6 +7,7 @@
 mod admin;
 mod backoff;
 mod client;
+mod consuming;
 mod error;
 mod message;
 mod messaging;

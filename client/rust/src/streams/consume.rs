@@ -8,39 +8,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::settlement::Action;
-use ferrymq_proto::v1::subscribe_request::Source;
 use ferrymq_proto::v1::{
     AckRequest, ConsumeRequest, ConsumeResponse, Delivery, ExtendLeaseRequest, NackMode, NackRequest, Opened, Prefetch,
     SettleStatus, Settlement, SettlementResult, SubscribeRequest,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use crate::consuming::{Consuming, batches_max, is_broadcast, open};
 use crate::messaging::wire_duration;
 use crate::{Client, Error};
 
 /// Requests that wait for the connection.
 const REQUESTS_MAX: usize = 256;
-/// Responses that wait for the program. What is unsettled is bounded by the prefetch, which is at most so many.
-const BATCHES_MAX: usize = 100_000;
-/// The same for a broadcast, where nothing is settled.
-const BROADCAST_BATCHES_MAX: usize = 4;
 
 impl Client {
     /// Opens a stream of deliveries and settlements, and waits until the broker says that it is open.
     pub async fn consume_stream(&self, request: SubscribeRequest) -> Result<ConsumeStream, Error> {
-        let is_broadcast = request.group.is_empty() && matches!(request.source, Some(Source::Topic(_)));
-        let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
-        let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
-        requests.try_send(open).map_err(|_| ended_early())?;
-        let mut responses = self.messaging().consume(ReceiverStream::new(to_send)).await?.into_inner();
-        let mut first = responses.message().await?.ok_or_else(ended_early)?;
-        let opened = first.opened.take().unwrap_or_default();
+        let batches_max = batches_max(is_broadcast(&request));
+        let (opened, Consuming { requests, responses, first }) = open(self, request, REQUESTS_MAX).await?;
         let pending = Pending { requests: Some(requests), ..Pending::default() };
         let shared = Arc::new(Shared(Mutex::new(pending)));
-        let (sender, batches) = mpsc::channel(if is_broadcast { BROADCAST_BATCHES_MAX } else { BATCHES_MAX });
+        let (sender, batches) = mpsc::channel(batches_max);
         let reader = tokio::spawn(read(first, responses, sender, Arc::clone(&shared)));
         Ok(ConsumeStream { opened, batches, settler: Settler(shared), reader })
     }

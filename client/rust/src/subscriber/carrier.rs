@@ -5,41 +5,22 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, LogPoint, Opened, Position, SubscribeRequest};
+use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, LogPoint, Position, SubscribeRequest};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use super::delivery::{Command, Delivery};
 use super::settlements::Settlements;
 use crate::backoff::Backoff;
+use crate::consuming::{Consuming, open};
 use crate::{Client, Error};
 
 /// Requests that wait for the connection.
-const REQUESTS_MAX: usize = 4;
+pub(super) const REQUESTS_MAX: usize = 4;
 /// Settlements that are taken at once.
 const COMMANDS_MAX: usize = 4096;
 
 /// What a subscriber's program gets.
 pub(super) type Batch = Result<Vec<Delivery>, Error>;
-
-/// An open stream.
-pub(super) struct Stream {
-    requests: mpsc::Sender<ConsumeRequest>,
-    responses: Streaming<ConsumeResponse>,
-    first: ConsumeResponse,
-}
-
-/// Opens a stream and waits until the broker says that it is open.
-pub(super) async fn open(client: &Client, request: SubscribeRequest) -> Result<(Opened, Stream), Error> {
-    let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
-    let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
-    requests.try_send(open).map_err(|_| ended_early())?;
-    let mut responses = client.messaging().consume(ReceiverStream::new(to_send)).await?.into_inner();
-    let mut first = responses.message().await?.ok_or_else(ended_early)?;
-    let opened = first.opened.take().unwrap_or_default();
-    Ok((opened, Stream { requests, responses, first }))
-}
 
 pub(super) struct Carrier {
     pub(super) client: Client,
@@ -60,7 +41,7 @@ pub(super) struct Carrier {
 
 impl Carrier {
     /// Until the program closes it, the broker ends it, or trying again cannot help.
-    pub(super) async fn run(mut self, mut stream: Stream) -> Result<(), Error> {
+    pub(super) async fn run(mut self, mut stream: Consuming) -> Result<(), Error> {
         loop {
             let error = match self.carry(stream).await {
                 Ok(()) => return Ok(()),
@@ -79,8 +60,8 @@ impl Carrier {
     }
 
     /// One stream to its end; Ok if it ended in order.
-    async fn carry(&mut self, stream: Stream) -> Result<(), Error> {
-        let Stream { requests, mut responses, first } = stream;
+    async fn carry(&mut self, stream: Consuming) -> Result<(), Error> {
+        let Consuming { requests, mut responses, first } = stream;
         let mut requests = Some(requests);
         self.settlements.start_again();
         self.take(first).await;
@@ -145,7 +126,7 @@ impl Carrier {
     }
 
     /// After a break: waits and opens again, for as long as it can help.
-    async fn again(&mut self, error: Error) -> Result<Stream, Error> {
+    async fn again(&mut self, error: Error) -> Result<Consuming, Error> {
         let mut error = error;
         loop {
             if *self.close.borrow() || !error.is_passing() {
@@ -157,7 +138,7 @@ impl Carrier {
                 () = tokio::time::sleep(pause) => {}
                 _ = self.close.changed() => return Err(error),
             }
-            match open(&self.client, self.resuming()).await {
+            match open(&self.client, self.resuming(), REQUESTS_MAX).await {
                 Ok((opened, stream)) => {
                     self.request.resume_token = opened.resume_token;
                     return Ok(stream);

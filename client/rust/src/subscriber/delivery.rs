@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -11,9 +10,7 @@ use ferrymq_proto::v1::{self, DeadLetter, Message, NackMode, Position, SettleSta
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::Error;
-
-static NO_MESSAGE: LazyLock<Message> = LazyLock::new(Message::default);
+use crate::{DeliveryExt as _, Error};
 
 /// What was delivered, apart from settling it.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +19,7 @@ pub struct Received(pub(crate) v1::Delivery);
 impl Received {
     /// The message as it was published.
     pub fn message(&self) -> &Message {
-        // The broker always sets it; protobuf cannot say so.
-        self.0.message.as_ref().unwrap_or(&NO_MESSAGE)
+        self.0.content()
     }
 
     /// The payload.
@@ -33,7 +29,7 @@ impl Received {
 
     /// The payload as text; bytes that are no UTF-8 are replaced.
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.payload())
+        self.0.text()
     }
 
     /// The payload read as JSON. INVALID_ARGUMENT (field `payload`) if it is none, or another kind of value.

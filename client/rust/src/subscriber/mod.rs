@@ -11,23 +11,19 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::subscribe_request::Source;
 use ferrymq_proto::v1::{LogEdge, Opened, SubscribeRequest};
 use futures::stream::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
+use crate::consuming::{batches_max, is_broadcast, open};
 use crate::{Client, Error};
-use carrier::{Batch, Carrier};
+use carrier::{Batch, Carrier, REQUESTS_MAX};
 pub(crate) use delivery::{Action, Command};
 pub use delivery::{Delivery, Received, Settler, Settling};
 pub use source::{broadcast, group, queue};
 
-/// Where nothing is settled: batches that wait for the program.
-const BROADCAST_BATCHES_MAX: usize = 4;
-/// Else the prefetch bounds them; it is at most so many messages.
-const BATCHES_MAX: usize = 100_000;
 /// The largest response taken, unless asked otherwise.
 const RESPONSE_BYTES_MAX: i32 = 64 << 20;
 const RESUME_WITHIN: prost_types::Duration = prost_types::Duration { seconds: 30, nanos: 0 };
@@ -38,7 +34,7 @@ impl Client {
     /// delivered again within `resume_within` (30 s unless the request says otherwise).
     pub async fn subscribe(&self, request: impl Into<SubscribeRequest>) -> Result<Subscriber, Error> {
         let mut request = request.into();
-        let is_broadcast = request.group.is_empty() && matches!(request.source, Some(Source::Topic(_)));
+        let is_broadcast = is_broadcast(&request);
         if request.max_response_bytes == 0 {
             request.max_response_bytes = RESPONSE_BYTES_MAX;
         }
@@ -46,10 +42,10 @@ impl Client {
             request.resume_within = Some(RESUME_WITHIN);
         }
         let since = if is_broadcast && begins_now(&request) { self.broker_time().await? } else { None };
-        let (opened, stream) = carrier::open(self, request.clone()).await?;
+        let (opened, stream) = open(self, request.clone(), REQUESTS_MAX).await?;
         request.resume_token = opened.resume_token.clone();
         let (settle, commands) = mpsc::unbounded_channel();
-        let (sender, batches) = mpsc::channel(if is_broadcast { BROADCAST_BATCHES_MAX } else { BATCHES_MAX });
+        let (sender, batches) = mpsc::channel(batches_max(is_broadcast));
         let (close, closed) = watch::channel(false);
         let carrier = Carrier {
             client: self.clone(),
