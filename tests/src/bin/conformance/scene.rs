@@ -80,7 +80,7 @@ pub fn destination(arguments: &Value) -> Destination {
     }
 }
 
-/// The process that has the brokers. It ends with its stdin.
+/// The process that has the brokers. It ends with its stdin, and they with it: killed, it would leave them behind.
 struct Stage {
     _child: Child,
     orders: ChildStdin,
@@ -91,7 +91,7 @@ impl Stage {
     fn start() -> Result<Self, Failure> {
         let program = std::env::var_os("TEST_STAGE").ok_or("TEST_STAGE is not set")?;
         let mut command = Command::new(program);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
         let answers = BufReader::new(answers.ok_or("stdout is piped")?).lines();
         Ok(Self { _child: child, orders: orders.ok_or("stdin is piped")?, answers })
