@@ -22,7 +22,7 @@ export type { PublishOnceOptions } from "./publish/once.js";
 export type { Destination, DestinationLike } from "./publish/request.js";
 export { Confirm, Publisher } from "./publisher.js";
 export type { PullOptions } from "./pull.js";
-export type { BackoffSettings, ClientOptions, PublisherOptions } from "./settings.js";
+export type { BackoffSettings, ClientOptions, PublisherOptions, TlsSettings } from "./settings.js";
 export type { SettleStatusName } from "./settle.js";
 export { Settled } from "./settle.js";
 export { Subscriber } from "./subscriber.js";

@@ -16,7 +16,7 @@ const DEFAULT_URL = "http://127.0.0.1:7171";
 
 /**
  * A client of the broker at `url`, else at `FERRYMQ_URL`, else at http://127.0.0.1:7171. `http://` is plain text, `https://` is TLS with the
- * system's certificates. It does not wait for the broker: the first call does. Throws a TypeError for a URL that is none.
+ * certificates that Node.js trusts, or those of `tls`. It does not wait for the broker: the first call does. Throws a TypeError for a URL that is none.
  */
 export function connect(url?: string, options: ClientOptions = {}): Client {
   const { origin } = new URL(url ?? process.env.FERRYMQ_URL ?? DEFAULT_URL);
@@ -32,7 +32,7 @@ export function connect(url?: string, options: ClientOptions = {}): Client {
   const platform = {
     transport,
     publishLink: publishLink(transport),
-    consumeLink: consumeLink(transport),
+    consumeLink: consumeLink(transport, settings.callTimeoutMs),
     close: () => session.close(),
   };
   return new Client(platform, settings);

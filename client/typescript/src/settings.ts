@@ -10,6 +10,16 @@ export interface BackoffSettings {
   maxMs: number;
 }
 
+/** TLS of an https URL. Texts are PEM; all are optional. Browsers keep their own. */
+export interface TlsSettings {
+  /** Certificates of the authorities that are trusted. Default: those of Node.js, and of the file that `NODE_EXTRA_CA_CERTS` names. */
+  ca?: string;
+  /** The certificate of the client, with those up to its authority, for a proxy that asks for one. Needs `key`. */
+  cert?: string;
+  /** The key of `cert`. */
+  key?: string;
+}
+
 /** Settings of a client. All are optional. */
 export interface ClientOptions {
   /** Deadline of calls that are not streams. Default 30,000. */
@@ -24,6 +34,8 @@ export interface ClientOptions {
   keepaliveTimeoutMs?: number;
   /** The largest response that is taken. Default 64 MiB. */
   maxResponseBytes?: number;
+  /** What an https URL trusts, and what it shows. Default: what Node.js trusts, and nothing. */
+  tls?: TlsSettings;
   /** Takes each line of log: one for a reconnect, a lost lease, a refused batch that nobody waits for. Default: `console.warn`. */
   log?: (line: string) => void;
   /** `@opentelemetry/api`, to carry trace context. Default: that package if it is installed; in browsers none. */
@@ -63,6 +75,7 @@ export function settingsOf(options: ClientOptions): Settings {
     keepaliveMs: options.keepaliveMs ?? 30_000,
     keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 20_000,
     maxResponseBytes: options.maxResponseBytes ?? 64 << 20,
+    tls: options.tls ?? {},
     log: options.log ?? ((line) => console.warn(`ferrymq: ${line}`)),
     opentelemetry: options.opentelemetry,
   };

@@ -1,9 +1,10 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Deferred } from "./async.js";
 import { deferred, Signal, within } from "./async.js";
 import type { ConsumeLink, Inbox } from "./consume/links.js";
 import { Pending } from "./consume/pending.js";
 import type { SubscribeOptions } from "./consume/source.js";
-import { isBroadcast, logPoint, sourceName, subscribeRequest } from "./consume/source.js";
+import { fixLatest, hasLatest, isBroadcast, logPoint, sourceName, subscribeRequest } from "./consume/source.js";
 import { Delivery } from "./delivery.js";
 import type { FerryError } from "./errors.js";
 import { toFerryError, unavailable } from "./errors.js";
@@ -45,6 +46,9 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
   #isDrained = new Signal();
   #ended: { error: FerryError | undefined } | undefined;
   #isConnected = false;
+  #isOpened = false;
+  /** The broker's time just before a broadcast was opened. */
+  #since: Timestamp | undefined;
   /** False once nothing more is handed out. */
   #handsOut = true;
   #closing: Promise<void> | undefined;
@@ -154,6 +158,7 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
       room: () => this.#room(),
       settled: (id, outcome) => this.#settled(id, outcome),
     };
+    await this.#fixLatest();
     this.#request.heldAckIds = [...this.#held].map((delivery) => delivery.ackId);
     const settlements = this.#pending.connect();
     try {
@@ -166,6 +171,18 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
     }
     if (!this.#isBroadcast && this.#closing === undefined) {
       throw unavailable("the broker ended the stream");
+    }
+  }
+
+  /** What "latest" means is fixed when a broadcast is opened for the first time. */
+  async #fixLatest(): Promise<void> {
+    if (!this.#isBroadcast || !hasLatest(this.#request)) {
+      return;
+    }
+    if (this.#isOpened && this.#since !== undefined) {
+      fixLatest(this.#request, this.#since);
+    } else {
+      this.#since = await this.#link.time(this.#stop.signal);
     }
   }
 
@@ -194,6 +211,7 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
       this.#held.clear();
     }
     this.#request.resumeToken = token;
+    this.#isOpened = true;
     this.#open.resolve();
   }
 

@@ -1,4 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import type { ConsumeLink, Inbox, Settlements } from "../src/consume/links.js";
 import { DeliverySchema, MessageSchema } from "../src/gen/ferrymq/v1/message_pb.js";
 import type { SubscribeRequest } from "../src/gen/ferrymq/v1/messaging_service_pb.js";
@@ -15,6 +17,8 @@ export interface Connection {
 /** A link whose connections the test takes one after the other. */
 export class FakeLink implements ConsumeLink {
   readonly givesBack: boolean;
+  /** How often for the time. */
+  asked = 0;
   #made: Connection[] = [];
   #wanted: ((connection: Connection) => void)[] = [];
 
@@ -34,6 +38,12 @@ export class FakeLink implements ConsumeLink {
         wanted(connection);
       }
     });
+  }
+
+  /** The broker's clock goes a second on each time that it is asked. */
+  time(): Promise<Timestamp> {
+    this.asked++;
+    return Promise.resolve(create(TimestampSchema, { seconds: BigInt(this.asked) }));
   }
 
   /** The next connection. */

@@ -4,6 +4,7 @@ import type { ConsumeLink } from "../src/consume/links.js";
 import type { SubscribeOptions } from "../src/consume/source.js";
 import type { Delivery } from "../src/delivery.js";
 import { makeError, unavailable } from "../src/errors.js";
+import { LogEdge } from "../src/gen/ferrymq/v1/message_pb.js";
 import type { SettleGroup } from "../src/settle.js";
 import { Subscriber } from "../src/subscriber.js";
 import { broadcast, deliver, FakeLink } from "./fake_link.js";
@@ -127,6 +128,29 @@ test("a broadcast goes on behind its last message, and is not read ahead without
   first.end(unavailable("gone"));
   const second = await link.connection();
   assert.deepEqual(second.open.start?.at.value, { $typeName: "ferrymq.v1.Position", log: 1n, offset: 100n });
+});
+
+test("where the topic's end is, is fixed when a broadcast is opened for the first time", async () => {
+  const link = new FakeLink();
+  const subscriber = subscriberOf(link, { topic: "orders", start: "latest", stop: "latest" });
+  const refused = await link.connection();
+  refused.end(unavailable("not yet"));
+  const first = await link.connection();
+  assert.deepEqual([first.open.start?.at.value, first.open.stop?.at.value], [LogEdge.LATEST, LogEdge.LATEST]);
+  first.inbox.opened(new Uint8Array(0));
+  first.end(unavailable("gone"));
+  const second = await link.connection();
+  const then = { $typeName: "google.protobuf.Timestamp", seconds: 2n, nanos: 0 };
+  assert.deepEqual([second.open.start?.at.value, second.open.stop?.at.value], [then, then]);
+  broadcast(second.inbox, 1);
+  second.end(unavailable("gone"));
+  const third = await link.connection();
+  assert.deepEqual(third.open.start?.at.value, { $typeName: "ferrymq.v1.Position", log: 1n, offset: 1n });
+  assert.deepEqual(third.open.stop?.at.value, then);
+  third.end();
+  await next(subscriber);
+  assert.equal((await subscriber.next()).done, true);
+  assert.equal(link.asked, 2);
 });
 
 test("an error that cannot be helped ends it, behind what had come", async () => {

@@ -2,11 +2,11 @@
 
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { WireType } from "@bufbuild/protobuf/wire";
-import type { Empty } from "@bufbuild/protobuf/wkt";
+import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import type { FerryError } from "../errors.js";
-import { isTransient, toFerryError } from "../errors.js";
+import { isTransient, makeError, toFerryError } from "../errors.js";
 import type { SubscribeRequest } from "../gen/ferrymq/v1/messaging_service_pb.js";
 import { MessagingService, SubscribeRequestSchema } from "../gen/ferrymq/v1/messaging_service_pb.js";
 import type { SettleGroup, SettleStatusName } from "../settle.js";
@@ -41,19 +41,30 @@ export interface ConsumeLink {
   run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox, signal: AbortSignal): Promise<void>;
   /** True if what is held when it ends in order goes back without a failure; else it has to be released before. */
   givesBack: boolean;
+  /** What the broker's clock says. */
+  time(signal: AbortSignal): Promise<Timestamp>;
 }
 
-const { subscribe, consume, ack, nack, extendLease } = MessagingService.method;
+const { subscribe, consume, ack, nack, extendLease, getServerInfo } = MessagingService.method;
 const CONSUME = rawMethod(consume);
 const SUBSCRIBE = { ...subscribe, output: EmptySchema };
 
 /** `Consume`: one stream for both. */
-export function streamLink(transport: Transport): ConsumeLink {
+export function streamLink(transport: Transport, timeoutMs: number): ConsumeLink {
   const run: ConsumeLink["run"] = async (open, settlements, inbox, signal) => {
     const answer = await transport.stream(CONSUME, signal, 0, undefined, requests(open, settlements));
     await takeAll(answer.message, inbox);
   };
-  return { run, givesBack: true };
+  return { run, givesBack: true, time: (signal) => timeOf(transport, timeoutMs, signal) };
+}
+
+async function timeOf(transport: Transport, timeoutMs: number, signal: AbortSignal): Promise<Timestamp> {
+  const answer = await transport.unary(getServerInfo, signal, timeoutMs, undefined, {});
+  const { time } = answer.message;
+  if (time === undefined) {
+    throw makeError(13, "the broker does not say what its clock says", {});
+  }
+  return time;
 }
 
 async function takeAll(responses: AsyncIterable<Empty>, inbox: Inbox): Promise<void> {
@@ -129,7 +140,7 @@ export function callLink(transport: Transport, timeoutMs: number): ConsumeLink {
       await delivering.catch(() => {});
     }
   };
-  return { run, givesBack: false };
+  return { run, givesBack: false, time: (signal) => timeOf(transport, timeoutMs, signal) };
 }
 
 async function deliver(transport: Transport, open: SubscribeRequest, inbox: Inbox, signal: AbortSignal): Promise<void> {

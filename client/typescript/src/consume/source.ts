@@ -1,6 +1,7 @@
 /** Where deliveries come from, and the request that says so. */
 
 import { create } from "@bufbuild/protobuf";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { LogPoint } from "../gen/ferrymq/v1/message_pb.js";
 import { LogEdge, LogPointSchema, PositionSchema } from "../gen/ferrymq/v1/message_pb.js";
@@ -94,6 +95,33 @@ export function isBroadcast(source: Source): boolean {
   return !("queue" in source) && source.group === undefined;
 }
 
+/** True if a broadcast begins or ends where the topic's end is when it is opened: another opening has to mean the same place. */
+export function hasLatest(request: SubscribeRequest): boolean {
+  return beginsAtLatest(request) || isLatest(request.stop);
+}
+
+/** A broadcast that is opened once more: the topic's end is where it was at this time. */
+export function fixLatest(request: SubscribeRequest, since: Timestamp): void {
+  if (beginsAtLatest(request)) {
+    request.start = atTime(since);
+  }
+  if (isLatest(request.stop)) {
+    request.stop = atTime(since);
+  }
+}
+
+function beginsAtLatest({ start }: SubscribeRequest): boolean {
+  return start === undefined || isLatest(start);
+}
+
+function isLatest(point: LogPoint | undefined): boolean {
+  return point?.at.case === "edge" && point.at.value === LogEdge.LATEST;
+}
+
+function atTime(value: Timestamp): LogPoint {
+  return create(LogPointSchema, { at: { case: "time", value } });
+}
+
 /** The source for a log line. */
 export function sourceName(source: Source): string {
   if ("queue" in source) {
@@ -109,7 +137,7 @@ export function logPoint(point: Point): LogPoint {
     return create(LogPointSchema, { at: { case: "edge", value } });
   }
   if (point instanceof Date) {
-    return create(LogPointSchema, { at: { case: "time", value: timestampFromDate(point) } });
+    return atTime(timestampFromDate(point));
   }
   const value = create(PositionSchema, { log: BigInt(point.log), offset: BigInt(point.offset) });
   return create(LogPointSchema, { at: { case: "position", value } });

@@ -72,15 +72,34 @@ export class Session {
     const session = http2.connect(this.authority, {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES },
       maxSessionMemory: SESSION_MEMORY_MB,
+      ...this.#settings.tls,
     });
     const streams = new Set<http2.ClientHttp2Stream>();
     this.#streams.set(session, streams);
     const connection = new Promise<http2.ClientHttp2Session>((resolve, reject) => {
-      const timer = setTimeout(
-        () => session.destroy(new Error(`no connection within ${this.#settings.connectTimeoutMs} ms`)),
-        this.#settings.connectTimeoutMs,
-      );
       let why = "the connection was closed";
+      const end = () => {
+        clearTimeout(timer);
+        this.#forget(connection);
+        this.#streams.delete(session);
+        lose(session, streams, why);
+        reject(new ConnectError(why, Code.Unavailable));
+      };
+      const fail = (error: Error) => {
+        why = error.message || String((error as NodeJS.ErrnoException).code ?? error);
+      };
+      const timer = setTimeout(() => {
+        fail(new Error(`no connection within ${this.#settings.connectTimeoutMs} ms`));
+        end();
+      }, this.#settings.connectTimeoutMs);
+      session.once("connect", (_, socket) => {
+        // Of a server that refuses the client's certificate only the socket tells.
+        socket.once("error", (error) => {
+          fail(error);
+          end();
+          socket.destroy();
+        });
+      });
       // It is there once it has spoken: a socket alone may be one that nobody serves.
       session.once("remoteSettings", () => {
         clearTimeout(timer);
@@ -90,18 +109,10 @@ export class Session {
         this.#keepAlive(session, streams);
         resolve(session);
       });
-      session.on("error", (error) => {
-        why = error.message || String((error as NodeJS.ErrnoException).code ?? error);
-      });
+      session.on("error", fail);
       // No new streams on it; those there are end by themselves.
       session.on("goaway", () => this.#forget(connection));
-      session.once("close", () => {
-        clearTimeout(timer);
-        this.#forget(connection);
-        this.#streams.delete(session);
-        lose(session, streams, why);
-        reject(new ConnectError(why, Code.Unavailable));
-      });
+      session.once("close", end);
     });
     return connection;
   }
