@@ -1,5 +1,6 @@
 //! Tasks of the FerryMQ repository, run as `cargo xtask <task>`.
 
+mod clients;
 mod compare;
 mod demo;
 mod dependencies;
@@ -44,6 +45,9 @@ enum Task {
     },
     /// Measures two builds of `ferrymq` in turn, and prints for each scenario the median of new over old. Builds nothing.
     Compare(compare::Compare),
+    /// Builds a release and measures every language's client, beside its bare stubs against a server that does nothing and against a
+    /// broker; writes the table of docs/clients.md. Needs the languages' toolchains; nothing else should run meanwhile.
+    BenchClients(clients::Clients),
     /// Builds a release and measures the most memory that a broker takes where there is very much of something. Takes some
     /// minutes.
     Memory {
@@ -96,6 +100,7 @@ fn perform(task: Task) -> Result<(), Failure> {
         Task::Dependencies => dependencies::check(),
         Task::Bench { seconds, backlog, json } => bench(seconds, &backlog, json),
         Task::Compare(compare) => compare.run(),
+        Task::BenchClients(clients) => clients.run(),
         Task::Memory { only, json } => memory(&only, json),
         Task::Generate { check, languages } => generate::run(check, &languages),
         Task::Planted { only } => planted::run(&only),
