@@ -25,7 +25,7 @@ from ferrymq.errors import (
 )
 from ferrymq.message import DeadLetter, Message, Position, PublishResult
 from ferrymq.publisher import Publisher
-from ferrymq.settings import ClientOptions, Group, Point, PublisherOptions, Queue, Source, SubscriberOptions, Topic
+from ferrymq.settings import ClientOptions, Group, Point, PublisherOptions, Queue, Source, SubscriberOptions, Tls, Topic
 from ferrymq.subscriber import Subscriber
 from ferrymq.worker import Worker
 
@@ -60,6 +60,7 @@ __all__ = [
     "Subscriber",
     "SubscriberOptions",
     "Timeout",
+    "Tls",
     "Topic",
     "Unavailable",
     "Violation",

@@ -115,7 +115,8 @@ class Session:
         _process.connect()
         options = _channel_options(self._options)
         if self._is_secure:
-            return grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(), options=options)
+            tls = self._options.tls
+            return grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(tls.ca, tls.key, tls.certificate), options=options)
         return grpc.aio.insecure_channel(self._target, options=options)
 
 

@@ -41,8 +41,8 @@ class _Closable(Protocol):
 def connect(url: str | None = None, options: ClientOptions | None = None) -> Client:
     """A client of the broker at `url`, else at ``FERRYMQ_URL``, else at ``http://127.0.0.1:7171``.
 
-    ``http://`` is plain text, ``https://`` is TLS with gRPC's root certificates (``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names
-    others). It does not wait for the broker: the first call does. Raises `InvalidArgument` for another kind of URL.
+    ``http://`` is plain text, ``https://`` is TLS with gRPC's root certificates, or what ``options.tls`` names. It does not wait for the
+    broker: the first call does. Raises `InvalidArgument` for another kind of URL.
     """
     return Client(url, options)
 

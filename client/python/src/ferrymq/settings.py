@@ -64,6 +64,18 @@ Source = Queue | Group | Topic
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """What an ``https://`` URL trusts, and what it shows. All are PEM."""
+
+    ca: bytes | None = None
+    """Authorities that are trusted. None: gRPC's own, or those in the file that ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH`` names."""
+    certificate: bytes | None = None
+    """The client's own, with those up to its authority, for a proxy that asks for one. Needs `key`."""
+    key: bytes | None = None
+    """The key of `certificate`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClientOptions:
     """How a client talks to its broker."""
 
@@ -81,6 +93,8 @@ class ClientOptions:
     """How long its answer may take."""
     max_response_bytes: int = 64 * MIB
     """The largest response that is taken. 64 KiB to 256 MiB."""
+    tls: Tls = Tls()
+    """Of ``https://`` URLs."""
 
 
 @dataclass(frozen=True, slots=True)
