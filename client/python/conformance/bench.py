@@ -1,10 +1,11 @@
-"""How fast the client is, beside the bare stubs of its gRPC library against a server that answers at once."""
+"""How fast the client is, beside the bare stubs of its gRPC library. What is measured, and how: tests/conformance/README.md, Speed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,131 +13,172 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 import ferrymq
-from ferrymq import Client, Message, Queue
+from ferrymq import Client, Message, Publisher, Queue, Subscriber
 from ferrymq.v1 import message_pb2
 from ferrymq.v1 import messaging_service_pb2 as pb
 
 PAYLOAD = b"x" * 1024
+NOOP_QUEUE = f"noop-{len(PAYLOAD)}"
+PREFETCH = 10_000
+PREFETCH_BYTES = 64 << 20
 # What fits the client's default batch.
 BATCH_MESSAGES = 250
 UNCONFIRMED_BATCHES = 64
+# So many messages are published or acked between two looks at the clock.
+UNTIL_CLOCK = 50
 SERVICE = "/ferrymq.v1.MessagingService/"
+
+Phase = Callable[[float], Awaitable[float]]
+"""Runs for so many seconds; messages each second."""
 
 
 async def run(url: str, noop_url: str, seconds: float) -> None:
-    client = ferrymq.connect(url)
-    for name in ("bench-publish", "bench-through"):
-        await client.admin.create_queue(queue={"name": name})
-    report("publish", await publish(client, seconds))
-    report("through", await through(client, seconds))
-    for name in ("bench-publish", "bench-through"):
-        await client.admin.delete_queue(name=name, force=True)
-    await client.close()
+    async with ferrymq.connect(url) as client:
+        for queue in ("bench-publish", "bench-through"):
+            await client.admin.create_queue(queue={"name": queue})
+        await measure("broker publish", publishing(client, "bench-publish"), seconds)
+        await measure("broker through", going_through(client), seconds)
+        for queue in ("bench-publish", "bench-through"):
+            await client.admin.delete_queue(name=queue, force=True)
+    async with ferrymq.connect(noop_url) as client:
+        await measure("client publish", publishing(client, NOOP_QUEUE), seconds)
+        await measure("client consume", consuming(client), seconds)
     async with grpc.aio.insecure_channel(urlsplit(noop_url).netloc) as channel:
-        counted = Counted()
-        await counted.during(seconds, bare_publish(channel, counted))
-        report("noop publish", counted.count / seconds)
-        published, consumed = Counted(), Counted()
-        await asyncio.gather(
-            published.during(seconds, bare_publish(channel, published)),
-            consumed.during(seconds, bare_consume(channel, consumed)),
-        )
-        report("noop through", min(published.count, consumed.count) / seconds)
+        await measure("stubs publish", bare_publishing(channel), seconds)
+        await measure("stubs consume", bare_consuming(channel), seconds)
 
 
-def report(name: str, rate: float) -> None:
+async def measure(name: str, begun: Any, seconds: float) -> None:
+    """Runs it once so that it is warm, and once that counts."""
+    async with begun as phase:
+        await phase(seconds / 2)
+        rate = await phase(seconds)
     print(json.dumps({"name": name, "messages_per_second": round(rate)}), flush=True)
 
 
-async def publish(client: Client, seconds: float) -> float:
-    begin = monotonic()
-    count = await publish_for(client, "bench-publish", seconds)
-    return count / (monotonic() - begin)
-
-
-async def publish_for(client: Client, queue: str, seconds: float) -> int:
-    count = 0
-    end = monotonic() + seconds
+@asynccontextmanager
+async def publishing(client: Client, queue: str) -> AsyncIterator[Phase]:
     async with client.publisher(Queue(queue)) as publisher:
-        while monotonic() < end:
-            for _ in range(50):
-                await publisher.publish(Message(PAYLOAD))
-            count += 50
+
+        async def phase(seconds: float) -> float:
+            begin = monotonic()
+            return await publish_for(publisher, seconds) / (monotonic() - begin)
+
+        yield phase
+
+
+async def publish_for(publisher: Publisher, seconds: float) -> int:
+    """Publishes, and waits until all is confirmed; how many."""
+    end = monotonic() + seconds
+    count = 0
+    while monotonic() < end:
+        for _ in range(UNTIL_CLOCK):
+            confirm = await publisher.publish(Message(PAYLOAD))
+        count += UNTIL_CLOCK
+    await confirm
     return count
 
 
-async def through(client: Client, seconds: float) -> float:
-    begin = monotonic()
-    received = Counted()
-    subscriber = client.subscribe(Queue("bench-through"), prefetch=10_000, prefetch_bytes=64 << 20)
-
-    async def consume() -> None:
-        async for delivery in subscriber:
-            delivery.ack()
-            received.count += 1
-
-    consuming = asyncio.create_task(consume())
-    published = await publish_for(client, "bench-through", seconds)
-    while received.count < published:  # noqa: ASYNC110 - nothing else is done for each delivery.
-        await asyncio.sleep(0.001)
-    rate = received.count / (monotonic() - begin)
-    # Ends what consumes, and waits until all is acked.
-    await subscriber.close()
-    await consuming
-    return rate
+def subscriber_of(client: Client, queue: str) -> Subscriber:
+    return client.subscribe(Queue(queue), prefetch=PREFETCH, prefetch_bytes=PREFETCH_BYTES)
 
 
-class Counted:
-    """Counts what is done within a time."""
+@asynccontextmanager
+async def consuming(client: Client) -> AsyncIterator[Phase]:
+    async with subscriber_of(client, NOOP_QUEUE) as subscriber:
 
-    def __init__(self) -> None:
-        self.count = 0
+        async def phase(seconds: float) -> float:
+            begin = monotonic()
+            count = 0
+            async for delivery in subscriber:
+                delivery.ack()
+                count += 1
+                if count % UNTIL_CLOCK == 0 and monotonic() - begin >= seconds:
+                    break
+            return count / (monotonic() - begin)
 
-    async def during(self, seconds: float, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        await asyncio.wait([task], timeout=seconds)
-        if task.done():
-            task.result()
-        task.cancel()
+        yield phase
 
 
-async def bare_publish(channel: Any, counted: Counted) -> None:
+@asynccontextmanager
+async def going_through(client: Client) -> AsyncIterator[Phase]:
+    async with client.publisher(Queue("bench-through")) as publisher, subscriber_of(client, "bench-through") as subscriber:
+
+        async def phase(seconds: float) -> float:
+            begin = monotonic()
+            published = asyncio.create_task(publish_for(publisher, seconds))
+            count = 0
+            async for delivery in subscriber:
+                settled = delivery.ack()
+                count += 1
+                if published.done() and count == published.result():
+                    await settled
+                    break
+            return count / (monotonic() - begin)
+
+        yield phase
+
+
+@asynccontextmanager
+async def bare_publishing(channel: Any) -> AsyncIterator[Phase]:
     stream = channel.stream_stream(
         f"{SERVICE}PublishStream",
         request_serializer=pb.PublishStreamRequest.SerializeToString,
         response_deserializer=pb.PublishStreamResponse.FromString,
     )()
     room = asyncio.Semaphore(UNCONFIRMED_BATCHES)
+    taking = asyncio.create_task(take_confirms(stream, room))
 
-    async def send() -> None:
-        batch_id = 0
-        while True:
+    async def phase(seconds: float) -> float:
+        begin = monotonic()
+        count = 0
+        while monotonic() - begin < seconds:
             await room.acquire()
-            batch_id += 1
+            count += BATCH_MESSAGES
             messages = [message_pb2.Message(payload=PAYLOAD) for _ in range(BATCH_MESSAGES)]
-            batch = pb.PublishRequest(queue="noop", messages=messages)
-            await stream.write(pb.PublishStreamRequest(id=batch_id, batch=batch))
+            batch = pb.PublishRequest(queue=NOOP_QUEUE, messages=messages)
+            await stream.write(pb.PublishStreamRequest(id=count, batch=batch))
+        for _ in range(UNCONFIRMED_BATCHES):
+            await room.acquire()
+        rate = count / (monotonic() - begin)
+        for _ in range(UNCONFIRMED_BATCHES):
+            room.release()
+        return rate
 
-    sending = asyncio.create_task(send())
-    try:
-        async for response in stream:
-            for confirm in response.confirms:
-                counted.count += len(confirm.confirmed.results)
-                room.release()
-    finally:
-        sending.cancel()
+    yield phase
+    taking.cancel()
 
 
-async def bare_consume(channel: Any, counted: Counted) -> None:
-    subscribe: Callable[[Any], Any] = channel.unary_stream(
-        f"{SERVICE}Subscribe",
-        request_serializer=pb.SubscribeRequest.SerializeToString,
-        response_deserializer=pb.SubscribeResponse.FromString,
-    )
-    ack = channel.unary_unary(
-        f"{SERVICE}Ack", request_serializer=pb.AckRequest.SerializeToString, response_deserializer=pb.AckResponse.FromString
-    )
-    async for response in subscribe(pb.SubscribeRequest(queue=f"noop-{len(PAYLOAD)}")):
-        ack_ids = [delivery.ack_id for delivery in response.deliveries]
-        if ack_ids:
-            counted.count += len((await ack(pb.AckRequest(ack_ids=ack_ids))).statuses)
+async def take_confirms(stream: Any, room: asyncio.Semaphore) -> None:
+    while True:
+        for confirm in (await stream.read()).confirms:
+            assert len(confirm.confirmed.results) == BATCH_MESSAGES
+            room.release()
+
+
+@asynccontextmanager
+async def bare_consuming(channel: Any) -> AsyncIterator[Phase]:
+    stream = channel.stream_stream(
+        f"{SERVICE}Consume",
+        request_serializer=pb.ConsumeRequest.SerializeToString,
+        response_deserializer=pb.ConsumeResponse.FromString,
+    )()
+    await stream.write(pb.ConsumeRequest(open=pb.SubscribeRequest(queue=NOOP_QUEUE, prefetch=PREFETCH, prefetch_bytes=PREFETCH_BYTES)))
+    last_id = 0
+
+    async def phase(seconds: float) -> float:
+        nonlocal last_id
+        begin = monotonic()
+        count = 0
+        while monotonic() - begin < seconds:
+            response = await stream.read()
+            ack_ids = [delivery.ack_id for delivery in response.deliveries]
+            if ack_ids:
+                last_id += 1
+                settlement = pb.Settlement(id=last_id, ack=pb.AckRequest(ack_ids=ack_ids))
+                await stream.write(pb.ConsumeRequest(settlements=[settlement]))
+                count += len(ack_ids)
+        return count / (monotonic() - begin)
+
+    yield phase
+    stream.cancel()

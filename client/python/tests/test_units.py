@@ -158,7 +158,7 @@ def test_a_refused_batch_is_a_line_of_log_if_nobody_waits(caplog: pytest.LogCapt
 @looped
 async def test_settlements_of_a_kind_go_together_and_again_until_they_are_answered() -> None:
     settlements = Settlements()
-    settled = [settlements.add(b"1", ACK), settlements.add(b"2", ACK), settlements.add(b"3", RELEASE)]
+    settled = [settlements.settle(b"1", ACK), settlements.settle(b"2", ACK), settlements.settle(b"3", RELEASE)]
     assert [group.ack_ids for group in settlements.take()] == [[b"1", b"2"], [b"3"]]
     settlements.send_again()
     first, second = settlements.take()
@@ -168,7 +168,7 @@ async def test_settlements_of_a_kind_go_together_and_again_until_they_are_answer
     assert settlements.is_empty
     settlements.end(None)
     with pytest.raises(Unavailable):
-        await settlements.add(b"4", ACK)
+        await settlements.settle(b"4", ACK)
 
 
 def test_pauses_double_to_their_limit_and_heed_the_broker() -> None:

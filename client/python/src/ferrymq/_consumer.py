@@ -73,7 +73,10 @@ class Consumer:
             while True:
                 groups = settlements.take()
                 if groups:
-                    await rpc(stream.write(pb.ConsumeRequest(settlements=[group.settlement() for group in groups])))
+                    settling = pb.ConsumeRequest()
+                    for group in groups:
+                        group.write_to(settling)
+                    await rpc(stream.write(settling))
                 elif self._inbox.is_closing:
                     # The broker answers what is open, takes back what is held, and ends the stream.
                     await rpc(stream.done_writing())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import repeat
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ferrymq._session import Session
-from ferrymq._settle import Action, Settled, Settlements, SettleStatus, settled_already
+from ferrymq._settle import Settlements, SettleStatus
 from ferrymq._signal import Signal
 from ferrymq._wire import log_point, source_name, subscribe_request
 from ferrymq.delivery import Delivery
@@ -66,10 +67,6 @@ class Inbox:
         """True if the broker may end the stream in order."""
         return self._broadcast is not None and self._broadcast.stop is not None
 
-    def settle(self, ack_id: bytes, action: Action) -> Settled:
-        """Settles one of its deliveries. Called by `Delivery`."""
-        return self.settlements.add(ack_id, action) if ack_id else settled_already()
-
     async def request(self) -> pb.SubscribeRequest:
         """How to open the next stream."""
         request = pb.SubscribeRequest()
@@ -117,15 +114,17 @@ class Inbox:
         self.waiting.clear()
         self._held.clear()
 
-    def _delivered(self, deliveries: Iterable[message_pb2.Delivery]) -> None:
+    def _delivered(self, deliveries: Sequence[message_pb2.Delivery]) -> None:
         if self.is_closing:
             return
-        came = [Delivery(wire, self) for wire in deliveries]
+        ack_ids = [wire.ack_id for wire in deliveries]
+        self.waiting.extend(map(Delivery, deliveries, ack_ids, repeat(self.settlements)))
         if self._broadcast is not None:
-            self._last = came[-1].position
+            self._last = self.waiting[-1].position
         else:
-            self._held.update(wire.ack_id for wire in deliveries if wire.ack_id)
-        self.waiting.extend(came)
+            self._held.update(ack_ids)
+            # What was settled before it was sent has no id.
+            self._held.discard(b"")
         self.changed.wake()
 
     async def room(self) -> None:

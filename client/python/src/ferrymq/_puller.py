@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from itertools import repeat
 from typing import Any
 
 from ferrymq._backoff import Backoff
 from ferrymq._session import Session
-from ferrymq._settle import RELEASE, Action, Settled, SettleGroup, Settlements, SettleStatus, settled_already
+from ferrymq._settle import RELEASE, Action, Settled, SettleGroup, Settlements, SettleStatus
 from ferrymq._signal import cancel
 from ferrymq._wire import duration
 from ferrymq.delivery import Delivery
@@ -45,21 +46,20 @@ class Puller:
             request.lease.CopyFrom(duration(lease))
         timeout = wait + self._options.call_timeout
         answer = await self._session.call(f"{_SERVICE}Pull", request, pb.PullResponse, timeout)
-        ack_ids = {wire.ack_id for wire in answer.deliveries if wire.ack_id}
-        if ack_ids:
-            self._held |= ack_ids
-            self._keep(self._prolong(ack_ids, answer.lease.ToTimedelta().total_seconds()))
-        return [Delivery(wire, self) for wire in answer.deliveries]
+        ack_ids = [wire.ack_id for wire in answer.deliveries]
+        held = set(filter(None, ack_ids))
+        if held:
+            self._held |= held
+            self._keep(self._prolong(held, answer.lease.ToTimedelta().total_seconds()))
+        return list(map(Delivery, answer.deliveries, ack_ids, repeat(self)))
 
     def settle(self, ack_id: bytes, action: Action) -> Settled:
         """Settles one of its deliveries. Called by `Delivery`."""
-        if not ack_id:
-            return settled_already()
         if action.kind != "extend":
             self._held.discard(ack_id)
-        if self._settling is None and not self._is_closing:
+        if ack_id and self._settling is None and not self._is_closing:
             self._settling = asyncio.get_running_loop().create_task(self._settle_all())
-        return self._settlements.add(ack_id, action)
+        return self._settlements.settle(ack_id, action)
 
     async def close(self) -> None:
         """Gives back what is not settled, without a failure, and waits for the broker's answers."""

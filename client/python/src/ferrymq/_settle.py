@@ -74,14 +74,17 @@ class SettleGroup:
             return pb.ExtendLeaseRequest(ack_ids=self.ack_ids, lease=length)
         return pb.NackRequest(ack_ids=self.ack_ids, mode=_MODES[kind], delay=length, reason=reason)
 
-    def settlement(self) -> pb.Settlement:
-        """As a part of a stream's request."""
+    def write_to(self, stream_request: pb.ConsumeRequest) -> None:
+        """As a part of a stream's request, written where it is sent from: acks are most of what is ever sent."""
+        settlement = stream_request.settlements.add(id=self.id)
+        if self.action.kind == "ack":
+            settlement.ack.ack_ids.extend(self.ack_ids)
+            return
         request = self.request()
-        if isinstance(request, pb.AckRequest):
-            return pb.Settlement(id=self.id, ack=request)
         if isinstance(request, pb.ExtendLeaseRequest):
-            return pb.Settlement(id=self.id, extend=request)
-        return pb.Settlement(id=self.id, nack=request)
+            settlement.extend.CopyFrom(request)
+        elif isinstance(request, pb.NackRequest):
+            settlement.nack.CopyFrom(request)
 
     def end(self, outcome: Sequence[int] | Error) -> None:
         """The broker's answer, or why there is none."""
@@ -138,20 +141,31 @@ class Settlements:
         """True if all is answered."""
         return not (self._unsent or self._sent)
 
-    def add(self, ack_id: bytes, action: Action) -> Settled:
-        """Takes a settlement."""
+    def settle(self, ack_id: bytes, action: Action) -> Settled:
+        """Takes a settlement. Called by `Delivery`, for each of very many."""
         group = self._last
-        if group is not None and group.action == action and len(group.ack_ids) < GROUP_MAX:
-            return group.add(ack_id)
+        if group is None or not ack_id or (group.action is not action and group.action != action):
+            return self._begin(ack_id, action)
+        ack_ids = group.ack_ids
+        ack_ids.append(ack_id)
+        if len(ack_ids) >= GROUP_MAX:
+            self._last = None
+        return Settled(group, len(ack_ids) - 1)
+
+    def _begin(self, ack_id: bytes, action: Action) -> Settled:
         self._last_id += 1
         group = SettleGroup(self._last_id, action, asyncio.get_running_loop())
-        if self._ended is not None:
+        settled = group.add(ack_id)
+        if not ack_id:
+            # A broadcast's: there is nothing to settle.
+            group.end([SettleStatus.OK.value])
+        elif self._ended is not None:
             group.end(self._ended)
-            return group.add(ack_id)
-        self._last = group
-        self._unsent.append(group)
-        self.changed.wake()
-        return group.add(ack_id)
+        else:
+            self._last = group
+            self._unsent.append(group)
+            self.changed.wake()
+        return settled
 
     def take(self) -> list[SettleGroup]:
         """What is to be sent now."""
@@ -183,10 +197,3 @@ class Settlements:
         self._unsent.clear()
         self._last = None
         self.changed.wake()
-
-
-def settled_already() -> Settled:
-    """For what needs no settling."""
-    group = SettleGroup(0, ACK, asyncio.get_running_loop())
-    group.end([SettleStatus.OK.value])
-    return group.add(b"")

@@ -95,16 +95,16 @@ class Settleable(Received, Generic[OutcomeT]):
 
     __slots__ = ("_ack_id", "_settler")
 
-    def __init__(self, wire: message_pb2.Delivery, settler: Settler[OutcomeT]) -> None:
-        # Not by super(): this is done for each of very many.
+    def __init__(self, wire: message_pb2.Delivery, ack_id: bytes, settler: Settler[OutcomeT]) -> None:
+        # Not by super(), and with the id read once for all: this is done for each of very many.
         self.wire = wire
         self._message = None
-        self._ack_id = wire.ack_id
+        self._ack_id = ack_id
         self._settler = settler
 
     def ack(self) -> OutcomeT:
         """Done: it never comes back."""
-        return self._settle(ACK)
+        return self._settler.settle(self._ack_id, ACK)
 
     def retry(self, reason: str = "", *, delay: float | None = None) -> OutcomeT:
         """Failed: it comes again after the queue's backoff (or `delay` seconds), after too many failures as a dead letter.

@@ -32,6 +32,7 @@ class Subscriber:
     ) -> None:
         self.inbox = Inbox(session, client, source, options)
         """What has come. For `ferrymq.sync`."""
+        self._waiting = self.inbox.waiting
         self._consumer = Consumer(session, client, self.inbox)
         self._close_timeout = client.call_timeout
         self._on_close = on_close
@@ -51,14 +52,18 @@ class Subscriber:
         return self
 
     async def __anext__(self) -> Delivery:
-        delivery = await self.next()
-        if delivery is None:
+        # As `next`, but without awaiting it: this is done for each of very many.
+        waiting = self._waiting
+        if not waiting and not await self.ready():
             raise StopAsyncIteration
+        delivery = waiting.popleft()
+        if not waiting:
+            self.inbox.drained.wake()
         return delivery
 
     async def next(self) -> Delivery | None:
         """The next delivery; None once it has been closed, or a broadcast is at its end. Raises why it has ended otherwise."""
-        waiting = self.inbox.waiting
+        waiting = self._waiting
         if not waiting and not await self.ready():
             return None
         delivery = waiting.popleft()

@@ -150,7 +150,7 @@ class Client:
         if self._settler is None or self._settler[0] is not here:
             self._settler = here, RelaySettler(here, self._inner.puller())
         settler = self._settler[1]
-        return [Delivery(delivery.wire, settler) for delivery in pulled]
+        return [Delivery(delivery.wire, delivery.wire.ack_id, settler) for delivery in pulled]
 
     def close(self) -> None:
         """Ends all that was made by it in order: confirms come or fail, settlements are answered, what is held goes back."""

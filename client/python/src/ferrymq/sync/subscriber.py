@@ -53,7 +53,7 @@ class Subscriber:
     def __init__(self, portal: Portal, make: Callable[[], ferrymq.subscriber.Subscriber]) -> None:
         self._portal = portal
         self._inner = portal.call(make)
-        self._settler = RelaySettler(portal, self._inner.inbox)
+        self._settler = RelaySettler(portal, self._inner.inbox.settlements)
 
     def open(self) -> None:
         """Waits until the broker has opened it for the first time: what is published from then on comes. Raises what is in the way."""
@@ -84,7 +84,7 @@ class Subscriber:
                 continue
             if not inbox.waiting and inbox.is_broadcast:
                 self._portal.loop.call_soon_threadsafe(inbox.drained.wake)
-            return Delivery(delivery.wire, self._settler)
+            return Delivery(delivery.wire, delivery.wire.ack_id, self._settler)
 
     def close(self) -> None:
         """Ends it: settlements are answered, and what is held goes back without a failure. Settling it later fails."""
