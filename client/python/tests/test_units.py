@@ -145,7 +145,7 @@ def test_a_refused_batch_is_a_line_of_log_if_nobody_waits(caplog: pytest.LogCapt
     async def refuse() -> None:
         outbox = filled([1, 1])
         confirm = outbox.add(b"x")
-        outbox.fail(unavailable("gone"))
+        outbox.end(unavailable("gone"))
         for _ in range(2):
             with pytest.raises(Unavailable, match="gone"):
                 await confirm

@@ -17,7 +17,7 @@ log = logging.getLogger("ferrymq")
 class Batch:
     """One batch: it is confirmed or refused as a whole."""
 
-    __slots__ = ("bytes", "count", "deadline", "done", "id", "is_awaited", "parts", "since")
+    __slots__ = ("bytes", "count", "deadline", "done", "id", "is_awaited", "is_sent", "parts", "since")
 
     def __init__(self, batch_id: int, now: float, timeout: float, loop: asyncio.AbstractEventLoop) -> None:
         self.id = batch_id
@@ -29,6 +29,8 @@ class Batch:
         self.bytes = 0
         self.done: asyncio.Future[PublishResponse | Error] = loop.create_future()
         self.is_awaited = False
+        self.is_sent = False
+        """On this stream or one before: the broker may have it."""
 
     def add(self, message: bytes, size: int) -> Confirm:
         """One more message, of so many bytes."""

@@ -27,6 +27,8 @@ class Outbox:
         self.changed = Signal()
         """There may be something to send."""
         self.is_closing = False
+        self.ended: Error | None = None
+        """Why nothing is sent any more."""
         self.sealed = 0
         """How many batches have been full so far."""
         self.on_freed: Callable[[int], None] | None = None
@@ -123,6 +125,7 @@ class Outbox:
                 return due
             batch = filling
             self._filling = None
+        batch.is_sent = True
         self._sent[batch.id] = batch
         return batch
 
@@ -138,14 +141,16 @@ class Outbox:
         self._to_send.extendleft(reversed(self._sent.values()))
         self._sent.clear()
 
-    def fail(self, error: Error) -> None:
-        """Gives up all there is."""
-        failed = list(self._open())
+    def end(self, error: Error) -> None:
+        """Nothing is sent any more, for this reason. Of what was sent only the broker knows whether it is stored."""
+        self.ended = error
+        unknown = unavailable(f"not known whether it is stored: the publish stream ended with {error}")
+        ended = list(self._open())
         self._sent.clear()
         self._to_send.clear()
         self._filling = None
-        for batch in failed:
-            self._end(batch, error)
+        for batch in ended:
+            self._end(batch, unknown if batch.is_sent else error)
         self.changed.wake()
 
     async def flush(self) -> None:
@@ -155,6 +160,12 @@ class Outbox:
         waited = [batch.done for batch in self._open()]
         if waited:
             await asyncio.wait(waited)
+        self.raise_ended()
+
+    def raise_ended(self) -> None:
+        """Raises why nothing is sent any more, if so."""
+        if self.ended is not None:
+            raise self.ended.copy()
 
     def close(self) -> None:
         """Nothing more comes."""

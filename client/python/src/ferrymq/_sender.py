@@ -46,9 +46,12 @@ class Sender:
                 try:
                     await self._carry()
                 except Error as error:
+                    if not error.is_transient:
+                        self._outbox.end(error)
+                        return
                     await self._broken(error)
         except BaseException:
-            self._outbox.fail(unavailable("the publisher was cancelled"))
+            self._outbox.end(unavailable("the publisher was cancelled"))
             raise
 
     async def _has_work(self) -> bool:
@@ -59,9 +62,6 @@ class Sender:
         return True
 
     async def _broken(self, error: Error) -> None:
-        if not error.is_transient:
-            self._outbox.fail(error)
-            return
         if self._outbox.is_empty:
             return
         pause = self._backoff.pause(error.retry_after)

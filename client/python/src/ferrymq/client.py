@@ -12,6 +12,7 @@ from ferrymq._trace import with_current
 from ferrymq._wire import publish_request
 from ferrymq.admin import Admin
 from ferrymq.delivery import Delivery
+from ferrymq.errors import Error
 from ferrymq.message import Message, PublishResult, result_of
 from ferrymq.publisher import Publisher
 from ferrymq.settings import (
@@ -174,14 +175,23 @@ class Client:
         return self._puller
 
     async def close(self) -> None:
-        """Ends all that was made by it in order: confirms come or fail, settlements are answered, what is held goes back."""
+        """Ends all that was made by it in order: confirms come or fail, settlements are answered, what is held goes back.
+
+        Raises as `Publisher.close` does, once all is ended.
+        """
         self._leave_parents()
+        failed: Error | None = None
         while self._open:
             made, _ = self._open.popitem()
-            await made.close()
+            try:
+                await made.close()
+            except Error as error:
+                failed = failed or error
         if self._puller is not None:
             await self._puller.close()
         await self._session.close()
+        if failed is not None:
+            raise failed
 
     async def __aenter__(self) -> Client:
         return self

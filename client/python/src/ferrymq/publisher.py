@@ -43,7 +43,7 @@ class Publisher:
         """Takes a message, and waits only while too much is unconfirmed.
 
         The `Confirm` need not be awaited: a refused batch nobody waits for is a line of log. Raises `Unavailable` once it is
-        closed, TypeError or ValueError if a field of the message is of another type.
+        closed, `Error` once its stream has ended for good, TypeError or ValueError if a field of the message is of another type.
         """
         if self._is_closed:
             raise unavailable("the publisher is closed")
@@ -51,6 +51,8 @@ class Publisher:
         encoded = (with_current(message) if IS_TRACED else message).encode()
         if not outbox.has_room(len(encoded)):
             await outbox.room(len(encoded))
+        if outbox.ended is not None:
+            outbox.raise_ended()
         sealed = outbox.sealed
         confirm = outbox.add(encoded)
         if not self._is_started:
@@ -63,6 +65,8 @@ class Publisher:
     def add(self, encoded: bytes) -> Confirm:
         """Takes an encoded message, whether there is room or not. For `ferrymq.sync`, which sees to it itself."""
         confirm = self.outbox.add(encoded)
+        if self.outbox.ended is not None:
+            self.outbox.end(self.outbox.ended)
         if not self._is_started:
             self._start()
         return confirm
@@ -72,16 +76,20 @@ class Publisher:
         self._sender.start()
 
     async def flush(self) -> None:
-        """Waits until all that was published is confirmed or refused; it does not say which."""
+        """Waits until all that was published is confirmed or refused; it does not say which.
+
+        Raises `Error` if its stream has ended for good, so that nothing can be sent any more.
+        """
         await self.outbox.flush()
 
     async def close(self) -> None:
-        """Waits until all is confirmed or refused, and ends it."""
+        """Waits until all is confirmed or refused, and ends it. Raises as `flush` does."""
         if not self._is_closed:
             self._is_closed = True
             self.outbox.close()
         await self._sender.join()
         self._on_close(self)
+        self.outbox.raise_ended()
 
     async def __aenter__(self) -> Publisher:
         return self

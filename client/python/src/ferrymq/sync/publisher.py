@@ -76,9 +76,10 @@ class Publisher:
         """Takes a message, and waits only while too much is unconfirmed.
 
         Nobody has to ask for the `Confirm`: a refused batch nobody waits for is a line of log. Raises `Unavailable` once it is
-        closed, TypeError or ValueError if a field of the message is of another type.
+        closed, `Error` once its stream has ended for good, TypeError or ValueError if a field of the message is of another type.
         """
         inside = self._here()
+        inside.publisher.outbox.raise_ended()
         encoded = with_current(message).encode()
         inside.room.take(len(encoded) + OVERHEAD_BYTES)
         confirm = Confirm(inside.portal)
@@ -86,12 +87,12 @@ class Publisher:
         return confirm
 
     def flush(self) -> None:
-        """Waits until all that was published is confirmed or refused; it does not say which."""
+        """As `ferrymq.Publisher.flush`."""
         inside = self._here()
         inside.portal.run(inside.publisher.flush())
 
     def close(self) -> None:
-        """Waits until all is confirmed or refused, and ends it."""
+        """Waits until all is confirmed or refused, and ends it. Raises as `flush` does."""
         inside, self._is_closed = self._inside, True
         if inside is not None and inside.portal is portal():
             inside.portal.run(inside.publisher.close())
