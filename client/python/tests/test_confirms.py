@@ -52,7 +52,7 @@ def test_what_was_sent_when_the_stream_ended_for_good_may_be_stored() -> None:
         async with serving(ends_with_internal) as url, ferrymq.connect(url) as client:
             publisher = client.publisher("orders")
             confirm = await publisher.publish(Message(b"sent"))
-            with pytest.raises(Unavailable, match="not known whether it is stored: .* INTERNAL: a proxy is broken"):
+            with pytest.raises(Unavailable, match=r"not known whether it is stored: .* INTERNAL: a proxy is broken"):
                 await confirm
             for again in (publisher.publish(Message(b"x")), publisher.flush(), publisher.close()):
                 with pytest.raises(Error) as raised:

@@ -40,6 +40,8 @@ export class Publisher {
   #connection = 0;
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
+  /** What has ended the stream for good. */
+  #ended: FerryError | undefined;
 
   /** Made by `Client.publisher`. */
   constructor(
@@ -53,14 +55,16 @@ export class Publisher {
     this.#client = client;
     this.#link = link;
     this.#name = destinationName(to);
-    this.#batches = new Batches(this.#settings, requestHead(to, this.#settings));
+    const waitForRoomMs = this.#settings.waitForRoomMs ?? link.waitForRoomMs;
+    this.#batches = new Batches(this.#settings, requestHead(to, { ...this.#settings, waitForRoomMs }));
     this.#room = new Room(this.#settings.unconfirmedBytes);
     this.#onClose = onClose;
   }
 
   /**
    * Takes a message to publish, and waits only while too much is unconfirmed. The confirm is there at once; `result()` of it waits
-   * until the message is on disk. Throws a TypeError for a message that cannot be encoded, and UNAVAILABLE once it is closed.
+   * until the message is on disk. Throws a TypeError for a message that cannot be encoded, UNAVAILABLE once it is closed, and once its
+   * stream has ended for good what ended it.
    */
   publish(message: MessageInit): Promise<Confirm> {
     const estimate = message.payload.length + MESSAGE_EXTRA_BYTES;
@@ -68,11 +72,14 @@ export class Publisher {
     return this.#room.take(estimate) ? atOnce(add) : this.#room.wait(estimate, add);
   }
 
-  /** Waits until all that was published before is confirmed, or has failed; then throws the first failure, if there was one. */
+  /**
+   * Waits until all that was published before is confirmed, or has failed; then throws what has ended the stream for good, or the first
+   * failure, if there was one.
+   */
   async flush(): Promise<void> {
     const batches = this.#batches.all();
     await Promise.all(batches.map((batch) => batch.settled()));
-    const error = batches.find((batch) => batch.error !== undefined)?.error;
+    const error = this.#ended ?? batches.find((batch) => batch.error !== undefined)?.error;
     if (error !== undefined) {
       throw error;
     }
@@ -100,9 +107,9 @@ export class Publisher {
   }
 
   #add(message: MessageInit, estimate: number): Confirm {
-    if (this.#closing !== undefined) {
+    if (this.#closing !== undefined || this.#ended !== undefined) {
       this.#room.give(estimate);
-      throw closed();
+      throw this.#ended ?? closed();
     }
     let taken = 0;
     try {
@@ -133,7 +140,12 @@ export class Publisher {
       error = toFerryError(thrown);
     }
     this.#running = undefined;
-    if (error !== undefined && (!isTransient(error) || this.#stop.signal.aborted)) {
+    if (this.#stop.signal.aborted) {
+      this.#failAll(
+        unavailable("the publisher was closed before it was confirmed: it may or may not be stored", error),
+      );
+    } else if (error !== undefined && !isTransient(error)) {
+      this.#ended = error;
       this.#failAll(error);
     } else if (this.#batches.hasWork) {
       // It came while the stream ended for want of any.
@@ -145,6 +157,7 @@ export class Publisher {
     const connection = ++this.#connection;
     this.#batches.sendAgain();
     const outbox: Outbox = {
+      waitForRoomMs: this.#settings.waitForRoomMs,
       next: () => this.#next(connection),
       confirmed: (confirm) => this.#confirmed(confirm),
     };
@@ -153,7 +166,7 @@ export class Publisher {
       answered();
     };
     try {
-      await this.#link(outbox, this.#stop.signal, connected);
+      await this.#link.run(outbox, this.#stop.signal, connected);
     } finally {
       this.#isConnected = false;
       this.#connection++;
@@ -212,9 +225,8 @@ export class Publisher {
     if (results !== undefined) {
       this.#settled(this.#batches.removeConfirmed(batch));
       batch.confirm(results);
-    } else if (failure === undefined || isTransient(failure)) {
-      // Nothing of it is stored: it goes again with what is behind it, so that the order stays.
-      throw failure ?? unavailable("the broker sent a confirm without an outcome");
+    } else if (failure === undefined) {
+      throw unavailable("the broker sent a confirm without an outcome");
     } else {
       this.#fail(batch, failure);
     }
@@ -236,10 +248,17 @@ export class Publisher {
     this.#room.give(bytes);
   }
 
+  /** Of what was sent only the broker knows whether it is stored. */
   #failAll(error: FerryError): void {
     this.#batches.seal();
+    const unknown = isTransient(error)
+      ? error
+      : unavailable(
+          `not known whether it is stored: the publish stream ended with ${error.code}: ${error.message}`,
+          error,
+        );
     for (const batch of this.#batches.all()) {
-      this.#fail(batch, error);
+      this.#fail(batch, batch.isSent ? unknown : error);
     }
   }
 

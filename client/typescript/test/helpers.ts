@@ -26,7 +26,7 @@ export class FakeBroker {
     this.#whenConnected = this.#nextConnection();
   }
 
-  readonly link: PublishLink = async (outbox, signal, answered) => {
+  readonly #run: PublishLink["run"] = async (outbox, signal, answered) => {
     this.connections++;
     this.#outbox = outbox;
     answered();
@@ -37,6 +37,8 @@ export class FakeBroker {
     this.#connected();
     await Promise.race([broken, aborted, this.#ended]);
   };
+
+  readonly link: PublishLink = { run: this.#run, waitForRoomMs: undefined };
 
   #end: () => void = () => {};
   #ended = new Promise<void>((resolve) => {

@@ -85,18 +85,30 @@ test("a refused batch fails its confirms and the stream goes on", async () => {
   await good.result();
 });
 
-test("another end of the stream fails what is open, and the next message connects anew", async () => {
+test("when the stream ends for good, what was sent may be stored, the rest is not, and nothing goes on", async () => {
+  const broker = new FakeBroker();
+  const publisher = publisherOf(broker, { batchMessages: 1 });
+  const sent = await publisher.publish({ payload: "sent" });
+  const waiting = await publisher.publish({ payload: "waiting" });
+  await broker.take();
+  broker.breakOff(makeError(7, "not allowed", {}));
+  const message = "not known whether it is stored: the publish stream ended with PERMISSION_DENIED: not allowed";
+  await assert.rejects(sent.result(), { code: "UNAVAILABLE", reason: "", message });
+  await assert.rejects(waiting.result(), { code: "PERMISSION_DENIED" });
+  await assert.rejects(publisher.publish({ payload: "more" }), { code: "PERMISSION_DENIED" });
+  await assert.rejects(publisher.flush(), { code: "PERMISSION_DENIED" });
+  await assert.rejects(publisher.close(), { code: "PERMISSION_DENIED" });
+});
+
+test("what the broker says of a batch is told as it says it, also that a write failed", async () => {
   const broker = new FakeBroker();
   const publisher = publisherOf(broker);
   const confirm = await publisher.publish({ payload: "one" });
-  await broker.take();
-  broker.breakOff(makeError(7, "not allowed", {}));
-  await assert.rejects(confirm.result(), { code: "PERMISSION_DENIED" });
-  const again = await publisher.publish({ payload: "two" });
-  const next = await broker.take();
-  assert.ok(next);
-  broker.confirm(next.batch, results(1));
-  await again.result();
+  const first = await broker.take();
+  assert.ok(first);
+  broker.refuse(first.batch, makeError(14, "writes have stopped", { reason: "WRITES_STOPPED" }));
+  await assert.rejects(confirm.result(), { code: "UNAVAILABLE", reason: "WRITES_STOPPED" });
+  assert.equal(broker.connections, 1);
 });
 
 test("a message is given up when its time is over", async (context) => {

@@ -16,6 +16,8 @@ export class Batch {
   readonly startMs: number;
   /** Messages in it. */
   messages = 0;
+  /** Sent, on this connection or one before: the broker may have it. */
+  isSent = false;
   #writer: Writer;
   #outcome: PublishResult[] | FerryError | undefined;
   #results: (() => PublishResult[]) | undefined;

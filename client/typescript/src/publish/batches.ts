@@ -86,6 +86,9 @@ export class Batches {
     while (batch?.isSettled) {
       batch = this.#toSend.shift();
     }
+    if (batch !== undefined) {
+      batch.isSent = true;
+    }
     return batch;
   }
 
