@@ -16,7 +16,7 @@ use crate::ack_id::AckIds;
 use crate::catalogue::admin::Admin;
 use crate::catalogue::{Catalogue, Onward, Queue, Topic};
 use crate::clock::Clock;
-use crate::committer::{Append, Change, Committer, Patience, Verdicts};
+use crate::committer::{Append, Change, Committer, Patience, Stream, Verdicts};
 use crate::depth::Load;
 use crate::edge::{self, Places};
 use crate::error::Error;
@@ -159,7 +159,7 @@ impl Broker {
         messages: &[Bytes],
         require_route: bool,
         field: &str,
-        (patience, stream): (Patience, u64),
+        (patience, stream): (Patience, Option<&Stream>),
     ) -> Result<Publishing, Error> {
         self.check_serving()?;
         self.check_items(&format!("{field}messages"), messages.len())?;
@@ -197,6 +197,7 @@ impl Broker {
         let part = |Onward { topic, places, append }| (append, (topic, places));
         let (goes_on, onward): (Vec<Append>, Vec<_>) = onward.into_iter().map(part).unzip();
         appends.extend(goes_on);
+        let stream = stream.cloned();
         let change = Change { appends, patience, stream, verdicts, ..Change::default() };
         let pending = self.committer.publish(change).await?;
         Ok(Publishing { pending, log, matched, topic, onward, counters: self.counters.clone() })

@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ferrymq_client::v1::binding::Target;
 use ferrymq_client::v1::{Binding, Message, Queue};
 use ferrymq_client::{Client, Destination};
-use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, pull};
+use ferrymq_tests::{Broker, acked, binding, create_queue, create_topic, message, pull, within};
 
-const PUBLISHERS: usize = 3;
+const PUBLISHERS: u64 = 3;
 const BATCHES: u64 = 250;
 const BATCH: u64 = 8;
+const TOTAL: u64 = PUBLISHERS * BATCHES * BATCH;
 
 /// How far the log is known to reach, in messages: confirmed at least, and begun at most.
 #[derive(Default)]
@@ -29,6 +30,17 @@ struct Cut {
 }
 
 impl Log {
+    /// Waits until some are confirmed that have not been begun.
+    async fn some_more(&self) {
+        let enough = (self.begun.load(Ordering::SeqCst) + 5).min(TOTAL);
+        within("more messages", async {
+            while self.confirmed.load(Ordering::SeqCst) < enough {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
     async fn cut<T>(&self, change: impl Future<Output = T>) -> (Cut, T) {
         let earliest = self.confirmed.load(Ordering::SeqCst);
         let made = change.await;
@@ -78,15 +90,17 @@ async fn take_all(client: &Client, queue: &str) -> Vec<u64> {
 
 /// Between a binding and its end all that it matches came, and between its end and the next one nothing.
 fn is_exact(cuts: &[Cut], came: &BTreeSet<u64>, matches: impl Fn(u64) -> bool) {
+    let mut checked = [0, 0];
     for (index, pair) in cuts.windows(2).enumerate() {
         let expected = index % 2 == 0;
         for offset in (pair[0].latest..pair[1].earliest).filter(|offset| matches(*offset)) {
             assert_eq!(came.contains(&offset), expected, "{offset} of interval {index}");
+            checked[index % 2] += 1;
         }
     }
+    assert!(checked.iter().all(|count| *count > 20), "{checked:?} messages stood between two changes");
     // Where a call was under way the queue began or ended once: it is at most one turn for each.
-    let end = PUBLISHERS as u64 * BATCHES * BATCH;
-    let all: Vec<bool> = (0..end).filter(|offset| matches(*offset)).map(|offset| came.contains(&offset)).collect();
+    let all: Vec<bool> = (0..TOTAL).filter(|offset| matches(*offset)).map(|offset| came.contains(&offset)).collect();
     let turns = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(turns <= cuts.len(), "{turns} turns by {} changes", cuts.len());
 }
@@ -94,6 +108,7 @@ fn is_exact(cuts: &[Cut], came: &BTreeSet<u64>, matches: impl Fn(u64) -> bool) {
 async fn bind_and_unbind(client: &Client, log: &Log, rule: Binding, cuts: &mut Vec<Cut>) {
     let (cut, made) = log.cut(client.create_binding(rule)).await;
     cuts.push(cut);
+    log.some_more().await;
     let (cut, gone) = log.cut(client.delete_binding(made.unwrap().binding.unwrap().name)).await;
     assert!(gone.unwrap());
     cuts.push(cut);
@@ -118,14 +133,13 @@ async fn a_queue_that_is_bound_and_unbound_gets_exactly_what_is_published_betwee
         Binding { filter: "routing_key == 'b'".into(), ..binding("t", "filtered", "#") },
     ];
     let mut cuts: [Vec<Cut>; 3] = Default::default();
-    let total = PUBLISHERS as u64 * BATCHES * BATCH;
-    while log.confirmed.load(Ordering::SeqCst) < total {
+    while log.confirmed.load(Ordering::SeqCst) < TOTAL {
         for (rule, cuts) in rules.iter().zip(&mut cuts) {
             bind_and_unbind(&client, &log, rule.clone(), cuts).await;
         }
     }
     let confirmed: Vec<(u64, i32)> = publishers.join_all().await.into_iter().flatten().collect();
-    assert_eq!(confirmed.iter().map(|(offset, _)| *offset).collect::<BTreeSet<u64>>(), (0..total).collect());
+    assert_eq!(confirmed.iter().map(|(offset, _)| *offset).collect::<BTreeSet<u64>>(), (0..TOTAL).collect());
     broker.kill9();
     broker.restart();
     let client = broker.client().await;
@@ -139,5 +153,5 @@ async fn a_queue_that_is_bound_and_unbound_gets_exactly_what_is_published_betwee
         is_exact(cuts, &got, matches);
         came += got.len();
     }
-    assert!(came > 0 && (came as u64) < 2 * total, "{came} came");
+    assert!(came > 0 && (came as u64) < 2 * TOTAL, "{came} came");
 }

@@ -9,7 +9,7 @@ use ferrymq_client::v1::binding::Target;
 use ferrymq_client::v1::{Binding, ErrorReason, Limits, LogEdge, LogPoint, Message, Queue, log_point};
 use ferrymq_client::{Client, Code, Destination, Error};
 use ferrymq_tests::{
-    Broker, acked, binding, collect, create_queue, create_topic, message, payloads, publish, pull, pull_some,
+    Broker, acked, binding, collect, create_queue, create_topic, message, payloads, publish, pull, pull_some, within,
 };
 
 fn named(name: &str) -> Queue {
@@ -213,6 +213,21 @@ struct Cut {
     latest: u32,
 }
 
+/// How many are confirmed, once some are that had not been begun.
+async fn some_more(confirmed: &AtomicU32, begun: &AtomicU32, last: u32) -> u32 {
+    let enough = (begun.load(Ordering::SeqCst) + 3).min(last);
+    within("more messages", async {
+        loop {
+            let now = confirmed.load(Ordering::SeqCst);
+            if now >= enough {
+                return now;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_what_is_published_between_the_two_commits_goes_on() {
     const MESSAGES: u32 = 600;
@@ -238,9 +253,10 @@ async fn exactly_what_is_published_between_the_two_commits_goes_on() {
         let earliest = confirmed.load(Ordering::SeqCst);
         let name = linked(&client, "a", "b", "").await.unwrap();
         cuts.push(Cut { earliest, latest: begun.load(Ordering::SeqCst) });
-        let earliest = confirmed.load(Ordering::SeqCst);
+        let earliest = some_more(&confirmed, &begun, MESSAGES).await;
         client.delete_binding(name).await.unwrap();
         cuts.push(Cut { earliest, latest: begun.load(Ordering::SeqCst) });
+        some_more(&confirmed, &begun, MESSAGES).await;
     }
     publishing.await.unwrap();
     broker.kill9();
@@ -251,10 +267,13 @@ async fn exactly_what_is_published_between_the_two_commits_goes_on() {
     assert!(!got.is_empty() && got.len() < MESSAGES as usize, "{} of {MESSAGES}", got.len());
     // Between a cut and the next all of them came, or none; where a call was under way, the one or the other.
     let came = |number: u32| got.binary_search(&number).is_ok();
+    let mut checked = [0, 0];
     for (index, pair) in cuts.windows(2).enumerate() {
-        let expected = index % 2 == 0;
-        assert!((pair[0].latest..pair[1].earliest).all(|number| came(number) == expected), "interval {index}");
+        let (expected, mut between) = (index % 2 == 0, pair[0].latest..pair[1].earliest);
+        checked[index % 2] += between.len();
+        assert!(between.all(|number| came(number) == expected), "interval {index}");
     }
+    assert!(checked.iter().all(|count| *count > 20), "{checked:?} messages stood between two changes");
     let all: Vec<bool> = (0..MESSAGES).map(came).collect();
     let turns = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(turns <= cuts.len(), "{turns} turns by {} changes", cuts.len());

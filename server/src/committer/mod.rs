@@ -8,6 +8,7 @@ mod cap;
 mod gate;
 mod pins;
 mod seal;
+mod stream;
 mod verdicts;
 mod writer;
 
@@ -29,6 +30,7 @@ use crate::watch::LogWatch;
 pub use cap::{Cap, dropped_below};
 pub use gate::{Gate, Owner, Passage};
 pub use pins::{Look, Pin, Pins};
+pub use stream::{Patience, Stream};
 pub use verdicts::{NewestVerdicts, Verdicts};
 use writer::Writer;
 
@@ -55,29 +57,6 @@ pub struct Append {
 /// Makes operations that depend on where the logs end when the group is sealed.
 pub type AtEnds = Box<dyn FnOnce(&mut dyn FnMut(LogId) -> Offset) -> Vec<Op> + Send>;
 
-/// How long a publish waits for room on a full disk before it is refused.
-#[derive(Debug, Clone, Copy, Default)]
-pub enum Patience {
-    /// Not at all.
-    #[default]
-    None,
-    /// Until then.
-    Until(Instant),
-    /// For ever; until the broker stops.
-    Endless,
-}
-
-impl Patience {
-    /// Waits until it is at its end.
-    async fn over(self) {
-        match self {
-            Self::None => {}
-            Self::Until(until) => tokio::time::sleep_until(until).await,
-            Self::Endless => std::future::pending().await,
-        }
-    }
-}
-
 /// What one caller wants committed as one.
 #[derive(Default)]
 pub struct Change {
@@ -93,8 +72,8 @@ pub struct Change {
     pub settled: Option<Settled>,
     /// Of a publish.
     pub patience: Patience,
-    /// Changes of one stream into one log keep their order, also when they wait; 0: of no stream.
-    pub stream: u64,
+    /// The publish stream that it is of.
+    pub stream: Option<Stream>,
     /// What filters said of the first append.
     pub verdicts: Option<Verdicts>,
     /// The last one: the store is closed after its group.
@@ -117,13 +96,16 @@ pub struct Committed {
     pub bases: Vec<Offset>,
 }
 
+/// What a publish holds while it is unconfirmed.
+type Room = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 struct Submission {
     change: Change,
     reply: oneshot::Sender<Result<Committed, Error>>,
     /// A settlement or an admin change, which has room on a full disk.
     urgent: bool,
-    /// Room among the unconfirmed bytes, given back with the answer.
-    _room: Option<OwnedSemaphorePermit>,
+    /// Room among the unconfirmed bytes, and of the stream's share of it; given back with the answer.
+    _room: Option<Room>,
 }
 
 impl Submission {
@@ -224,7 +206,12 @@ impl Committer {
         let bytes = change.bytes().clamp(1, self.room_bytes);
         let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
         let is_limited = |append: &Append| !append.loads.is_empty() || append.gate.cap().is_some();
-        let room = &self.rooms[usize::from(!change.appends.iter().any(is_limited))];
+        let is_limited = change.appends.iter().any(is_limited);
+        let share = match change.stream.clone().filter(|_| is_limited) {
+            Some(stream) => stream.take(bytes, change.patience).await,
+            None => None,
+        };
+        let room = &self.rooms[usize::from(!is_limited)];
         let room = match Arc::clone(room).try_acquire_many_owned(permits) {
             Ok(room) => room,
             Err(_) => match refusal(&change) {
@@ -232,7 +219,12 @@ impl Committer {
                 None => self.wait_for_room(room, permits, change.patience).await?,
             },
         };
-        Self::send(&self.publishes, change, Some(room)).await
+        Self::send(&self.publishes, change, Some((room, share))).await
+    }
+
+    /// For what one publish stream publishes.
+    pub fn stream(&self) -> Stream {
+        Stream::new(self.room_bytes)
     }
 
     /// While the disk is full those that wait for it hold the room: the others are refused here.
@@ -283,11 +275,7 @@ impl Committer {
         Pending(answer).wait().await.map(|_| ())
     }
 
-    async fn send(
-        to: &mpsc::Sender<Submission>,
-        change: Change,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Result<Pending, Error> {
+    async fn send(to: &mpsc::Sender<Submission>, change: Change, room: Option<Room>) -> Result<Pending, Error> {
         let (reply, answer) = oneshot::channel();
         let submission = Submission { change, reply, urgent: room.is_none(), _room: room };
         to.send(submission).await.map_err(|_| Error::writes_stopped())?;

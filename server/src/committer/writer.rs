@@ -1,5 +1,6 @@
 //! The task behind the committer.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::cap::Caps;
 use super::gate::Passage;
 use super::seal::{Seal, Turned};
-use super::{Committed, MUCH_BYTES, NewestVerdicts, Patience, Submission};
+use super::{Committed, MUCH_BYTES, NewestVerdicts, Patience, Stream, Submission};
 use crate::catalogue::Catalogue;
 use crate::depth::{Fit, Load};
 use crate::error::Error;
@@ -68,7 +69,7 @@ struct Round {
     /// Bytes that have been taken into the group.
     taken: usize,
     /// Streams and logs for which something waits: nothing of the same stream may overtake it.
-    blocked: Vec<(u64, LogId)>,
+    blocked: HashSet<(u64, LogId)>,
     /// Topics with limits.
     caps: Caps,
 }
@@ -240,7 +241,7 @@ impl Round {
             room: None,
             is_full: false,
             taken: 0,
-            blocked: Vec::new(),
+            blocked: HashSet::new(),
             caps: Caps::default(),
         }
     }
@@ -258,7 +259,8 @@ impl Round {
         if !submission.urgent && !self.has_room(bytes, store) {
             return self.wait_or(submission, Error::disk_full());
         }
-        let is_blocked = |log| self.blocked.contains(&(submission.change.stream, log));
+        let stream = submission.change.stream.as_ref().map_or(0, Stream::number);
+        let is_blocked = |log| self.blocked.contains(&(stream, log));
         // Where the rest goes on to may have ended: the next picture knows.
         if gates().any(|gate| gate.passage() != Passage::Open || is_blocked(gate.log())) {
             return Fate::Wait;
@@ -297,9 +299,9 @@ impl Round {
     }
 
     fn block(&mut self, submission: &Submission) {
-        let stream = submission.change.stream;
-        if stream != 0 {
-            self.blocked.extend(submission.change.appends.iter().map(|append| (stream, append.gate.log())));
+        if let Some(stream) = &submission.change.stream {
+            let logs = submission.change.appends.iter().map(|append| append.gate.log());
+            self.blocked.extend(logs.map(|log| (stream.number(), log)));
         }
     }
 

@@ -1,7 +1,6 @@
 //! Publishing: one batch, or a stream of them with confirms in order.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use tonic::{Status, Streaming};
 use super::{Api, status};
 use crate::broker::{Destination, Published};
 use crate::catalogue::settings::{millis, unsupported};
-use crate::committer::Patience;
+use crate::committer::{Patience, Stream};
 use crate::error::Error;
 
 /// Batches of one publish stream that are on their way to the disk.
@@ -24,9 +23,6 @@ const STREAM_BATCHES_MAX: usize = 1_024;
 const CONFIRMS_MAX: usize = 256;
 /// The longest that a publish may wait for room.
 const WAIT_MAX_MS: u64 = 3_600_000;
-
-/// The number of the next publish stream.
-static STREAMS: AtomicU64 = AtomicU64::new(1);
 
 type Confirms = mpsc::Receiver<Result<pb::PublishStreamResponse, Status>>;
 
@@ -65,7 +61,8 @@ impl Api {
         self.check_batch(&request)?;
         let patience = patience(&request, Patience::None)?;
         let to = destination(&request)?;
-        let publishing = self.broker.publish(to, &request.messages, request.require_route, "", (patience, 0)).await?;
+        let publishing =
+            self.broker.publish(to, &request.messages, request.require_route, "", (patience, None)).await?;
         Ok(response(&publishing.confirmed().await?))
     }
 
@@ -75,7 +72,7 @@ impl Api {
         let (out, responses) = mpsc::channel(8);
         let (batches, in_flight) = mpsc::channel(STREAM_BATCHES_MAX);
         let api = self.clone();
-        let stream = STREAMS.fetch_add(1, Ordering::Relaxed);
+        let stream = self.broker.committer.stream();
         let mut draining = self.broker.draining.clone();
         tokio::spawn(async move {
             let confirms = tokio::spawn(confirm_all(in_flight, out.clone()));
@@ -92,7 +89,7 @@ impl Api {
                         let handed = match request.batch {
                             // It may wait for room on the disk, but not for a client that has gone.
                             Some(batch) => tokio::select! {
-                                handed = api.hand_in(batch, stream) => handed,
+                                handed = api.hand_in(batch, &stream) => handed,
                                 () = out.closed() => return,
                             },
                             None => Err(Error::invalid("batch", "is required")),
@@ -125,12 +122,13 @@ impl Api {
     }
 
     /// One batch of a stream: handed in before the next is read, so that one destination's order is kept.
-    async fn hand_in(&self, batch: RawPublishRequest, stream: u64) -> Result<InFlight, Error> {
+    async fn hand_in(&self, batch: RawPublishRequest, stream: &Stream) -> Result<InFlight, Error> {
         self.check_batch(&batch)?;
         let to = destination(&batch)?;
         // A stream waits without end: its sender is held back by the room that it takes meanwhile.
         let patience = patience(&batch, Patience::Endless)?;
-        let publishing = self.broker.publish(to, &batch.messages, batch.require_route, "", (patience, stream)).await?;
+        let publishing =
+            self.broker.publish(to, &batch.messages, batch.require_route, "", (patience, Some(stream))).await?;
         Ok(Box::pin(publishing.confirmed()))
     }
 }
