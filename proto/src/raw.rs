@@ -25,6 +25,17 @@ pub struct RawPublishRequest {
     pub wait_for_room: Option<prost_types::Duration>,
 }
 
+/// `PublishStreamRequest` with its batch encoded: a client encodes each message once, as it is published.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct EncodedPublishStreamRequest {
+    /// See `PublishStreamRequest.id`.
+    #[prost(int64, tag = "1")]
+    pub id: i64,
+    /// An encoded `PublishRequest`.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub batch: Bytes,
+}
+
 /// `PublishRequest.destination`.
 #[derive(Clone, PartialEq, Eq, Hash, prost::Oneof)]
 pub enum Destination {

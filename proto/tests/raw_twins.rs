@@ -1,7 +1,7 @@
 //! The hand-written twins of the hot path mean the same as their generated originals, and leave a message's bytes alone.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use ferrymq_proto::raw::{Destination, RawDelivery, RawPublishRequest};
+use ferrymq_proto::raw::{Destination, EncodedPublishStreamRequest, RawDelivery, RawPublishRequest};
 use ferrymq_proto::v1;
 use prost::Message as _;
 
@@ -49,6 +49,14 @@ fn a_publish_request_survives_its_twin() {
         assert_eq!(twin.messages[0], message().encode_to_vec());
         assert_eq!(v1::PublishRequest::decode(twin.encode_to_vec().as_slice()).unwrap(), original);
     }
+}
+
+#[test]
+fn a_batch_that_is_encoded_already_is_the_same_request() {
+    let batch = publish_request(v1::publish_request::Destination::Topic("t".into()));
+    let encoded = EncodedPublishStreamRequest { id: 7, batch: batch.encode_to_vec().into() };
+    let original = v1::PublishStreamRequest { id: 7, batch: Some(batch) };
+    assert_eq!(v1::PublishStreamRequest::decode(encoded.encode_to_vec().as_slice()).unwrap(), original);
 }
 
 fn delivery() -> v1::Delivery {

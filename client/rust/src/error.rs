@@ -86,6 +86,11 @@ impl Error {
         Self(Box::new(Facts::new(Code::Unavailable, message.to_owned())))
     }
 
+    /// The connection of a stub is gone.
+    pub(crate) fn disconnected(error: &tonic::transport::Error) -> Self {
+        Self::unavailable(&root_cause(error).to_string())
+    }
+
     pub(crate) fn transport(url: &str, error: &tonic::transport::Error) -> Self {
         Self::unavailable(&format!("cannot connect to {url}: {}", root_cause(error)))
     }

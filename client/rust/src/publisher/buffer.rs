@@ -1,17 +1,23 @@
-//! Messages on their way into a batch.
+//! Messages on their way into a batch, encoded as they come.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ferrymq_proto::v1::{Message, PublishResult};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use bytes::{Bytes, BytesMut};
+use ferrymq_proto::v1::Message;
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::PublisherOptions;
+use super::confirm::{Answer, Confirm};
 use crate::Error;
 
-/// Where the outcome of one message goes.
-pub(super) type Answer = oneshot::Sender<Result<PublishResult, Error>>;
+/// What a message takes of the buffer beside its bytes.
+const OVERHEAD_BYTES: usize = 64;
+/// Of `PublishRequest.messages`.
+const MESSAGES_TAG: u32 = 4;
 
 /// Whether there is a batch to send.
 #[derive(Debug, PartialEq)]
@@ -24,8 +30,10 @@ pub(super) enum Ready {
 /// Messages that are confirmed or refused together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub messages: Vec<Message>,
-    pub answers: Vec<Answer>,
+    /// The whole `PublishRequest`, encoded.
+    pub request: Bytes,
+    pub answer: Answer,
+    /// Of the publisher's room.
     pub bytes: usize,
     /// When the oldest was published.
     pub since: Instant,
@@ -40,54 +48,78 @@ pub(super) struct Buffer {
     /// Bytes that may still be taken.
     pub room: Semaphore,
     options: PublisherOptions,
+    /// What every batch begins with: a `PublishRequest` without messages, encoded.
+    head: Bytes,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    entries: VecDeque<Entry>,
-    bytes: usize,
+    /// All but the last are as full as they get.
+    batches: VecDeque<Filling>,
+    /// How large the last batch was that was sent: the next is expected to be like it.
+    expected_bytes: usize,
     hurry: bool,
     closing: bool,
     ended: Option<Error>,
 }
 
+/// A batch that takes messages yet.
 #[derive(Debug)]
-struct Entry {
-    message: Message,
+struct Filling {
+    request: BytesMut,
+    messages: usize,
     bytes: usize,
     since: Instant,
     answer: Answer,
 }
 
 impl Buffer {
-    pub(super) fn new(options: PublisherOptions) -> Self {
+    pub(super) fn new(options: PublisherOptions, head: Bytes) -> Self {
         let room = Semaphore::new(options.unconfirmed_bytes);
-        Self { state: Mutex::default(), wake: Notify::new(), room, options }
+        Self { state: Mutex::default(), wake: Notify::new(), room, options, head }
+    }
+
+    /// What a message of this encoded length takes of the room. One always passes, however large.
+    pub(super) fn room_for(&self, encoded_len: usize) -> usize {
+        (encoded_len + OVERHEAD_BYTES).min(self.options.unconfirmed_bytes)
     }
 
     /// Takes a message for which room has been taken.
-    pub(super) fn push(&self, message: Message, bytes: usize, answer: Answer) -> Result<(), Error> {
-        let since = Instant::now();
+    pub(super) fn push(&self, message: &Message, encoded_len: usize) -> Result<Confirm, Error> {
+        let bytes = self.room_for(encoded_len);
         let mut state = self.lock();
         if let Some(error) = &state.ended {
             return Err(error.clone());
         }
-        state.entries.push_back(Entry { message, bytes, since, answer });
-        state.bytes += bytes;
-        let (count, held) = (state.entries.len(), state.bytes);
+        let fits = state.batches.back().is_some_and(|batch| batch.fits(bytes, &self.options));
+        if !fits {
+            let request = self.begun(encoded_len, state.expected_bytes);
+            state.batches.push_back(Filling::new(request));
+        }
+        let Some(batch) = state.batches.back_mut() else { return Err(Error::unavailable("no batch was begun")) };
+        let confirm = batch.add(message, encoded_len, bytes);
+        let is_full = batch.is_full(&self.options);
         drop(state);
         // In between nothing changes for the task that sends.
-        if count == 1 || count == self.options.batch_messages || held >= self.options.batch_bytes {
+        if !fits || is_full {
             self.wake.notify_one();
         }
-        Ok(())
+        Ok(confirm)
+    }
+
+    /// With room for its first message, or as much as the batch before it took.
+    fn begun(&self, encoded_len: usize, expected_bytes: usize) -> BytesMut {
+        let first = key_len(MESSAGES_TAG) + encoded_len_varint(encoded_len as u64) + encoded_len;
+        let mut request = BytesMut::with_capacity((self.head.len() + first).max(expected_bytes));
+        request.extend_from_slice(&self.head);
+        request
     }
 
     /// `waiting`: how many batches are unconfirmed. Two keep the connection busy; more of them have to be full.
     pub(super) fn ready(&self, waiting: usize) -> Ready {
         let state = self.lock();
-        let Some(oldest) = state.entries.front() else { return Ready::No };
-        if state.entries.len() >= self.options.batch_messages || state.bytes >= self.options.batch_bytes {
+        let Some(oldest) = state.batches.front() else { return Ready::No };
+        if state.batches.len() > 1 || oldest.is_full(&self.options) {
             return Ready::Now;
         }
         if waiting >= 2 {
@@ -100,24 +132,10 @@ impl Buffer {
     /// The next batch, if there is anything.
     pub(super) fn take(&self) -> Option<Batch> {
         let mut state = self.lock();
-        let since = state.entries.front()?.since;
-        let most = state.entries.len().min(self.options.batch_messages);
-        let mut batch =
-            Batch { messages: Vec::with_capacity(most), answers: Vec::with_capacity(most), bytes: 0, since };
-        while let Some(next) = state.entries.front().map(|entry| entry.bytes) {
-            let is_full =
-                batch.messages.len() >= self.options.batch_messages || batch.bytes + next > self.options.batch_bytes;
-            if is_full && !batch.messages.is_empty() {
-                break;
-            }
-            let Some(entry) = state.entries.pop_front() else { break };
-            batch.bytes += entry.bytes;
-            batch.messages.push(entry.message);
-            batch.answers.push(entry.answer);
-        }
-        state.bytes -= batch.bytes;
-        state.hurry &= !state.entries.is_empty();
-        Some(batch)
+        let Filling { request, bytes, since, answer, .. } = state.batches.pop_front()?;
+        state.expected_bytes = request.len();
+        state.hurry &= !state.batches.is_empty();
+        Some(Batch { request: request.freeze(), answer, bytes, since })
     }
 
     /// Sends what is there without lingering.
@@ -137,12 +155,12 @@ impl Buffer {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lock().entries.is_empty()
+        self.lock().batches.is_empty()
     }
 
     /// When the message was published that waits longest.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.lock().entries.front().map(|entry| entry.since)
+        self.lock().batches.front().map(|batch| batch.since)
     }
 
     /// Lets nothing more in.
@@ -161,27 +179,75 @@ impl Buffer {
     }
 }
 
+impl Filling {
+    fn new(request: BytesMut) -> Self {
+        Self { request, messages: 0, bytes: 0, since: Instant::now(), answer: Answer::default() }
+    }
+
+    fn fits(&self, bytes: usize, options: &PublisherOptions) -> bool {
+        self.messages < options.batch_messages && self.bytes + bytes <= options.batch_bytes
+    }
+
+    fn is_full(&self, options: &PublisherOptions) -> bool {
+        self.messages >= options.batch_messages || self.bytes >= options.batch_bytes
+    }
+
+    fn add(&mut self, message: &Message, encoded_len: usize, bytes: usize) -> Confirm {
+        encode_key(MESSAGES_TAG, WireType::LengthDelimited, &mut self.request);
+        encode_varint(encoded_len as u64, &mut self.request);
+        message.encode_raw(&mut self.request);
+        self.bytes += bytes;
+        self.messages += 1;
+        self.answer.confirm(self.messages - 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use ferrymq_proto::v1::PublishRequest;
+
     use super::*;
 
     fn buffer(options: PublisherOptions) -> Buffer {
-        Buffer::new(options.clamped())
+        Buffer::new(options.clamped(), head().encode_to_vec().into())
     }
 
+    fn head() -> PublishRequest {
+        PublishRequest { destination: Some("orders".into()), require_route: true, ..PublishRequest::default() }
+    }
+
+    /// Publishes a message that takes so much room.
     fn push(buffer: &Buffer, bytes: usize) {
-        let message = Message { payload: vec![0; bytes].into(), ..Message::default() };
-        buffer.push(message, bytes, oneshot::channel().0).expect("it is open");
+        let message = sized(bytes);
+        buffer.push(&message, message.encoded_len()).expect("it is open");
+    }
+
+    fn sized(bytes: usize) -> Message {
+        let field = if bytes - OVERHEAD_BYTES < 130 { 2 } else { 3 };
+        let payload = vec![7; bytes - OVERHEAD_BYTES - field].into();
+        Message { payload, ..Message::default() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_is_the_request_that_its_messages_would_make() {
+        let buffer = buffer(PublisherOptions::default());
+        for bytes in [100, 1000, 70] {
+            push(&buffer, bytes);
+        }
+        let batch = buffer.take().expect("there is one");
+        let expected = PublishRequest { messages: [100, 1000, 70].map(sized).into(), ..head() };
+        assert_eq!(PublishRequest::decode(batch.request), Ok(expected));
+        assert_eq!(batch.bytes, 1170);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_batch_ends_at_its_messages_and_at_its_bytes_and_a_large_message_goes_alone() {
-        let buffer = buffer(PublisherOptions { batch_messages: 3, batch_bytes: 100, ..PublisherOptions::default() });
-        [10, 10, 10, 10, 90, 500, 10].into_iter().for_each(|bytes| push(&buffer, bytes));
+        let buffer = buffer(PublisherOptions { batch_messages: 3, batch_bytes: 1000, ..PublisherOptions::default() });
+        [100, 100, 100, 100, 900, 5000, 100].into_iter().for_each(|bytes| push(&buffer, bytes));
         let sizes = std::iter::from_fn(|| buffer.take()).map(|batch| batch.bytes).collect::<Vec<_>>();
-        assert_eq!(sizes, [30, 100, 500, 10]);
+        assert_eq!(sizes, [300, 1000, 5000, 100]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -189,19 +255,19 @@ mod tests {
         let linger = Duration::from_millis(5);
         let buffer = buffer(PublisherOptions { linger, batch_messages: 2, ..PublisherOptions::default() });
         assert_eq!(buffer.ready(0), Ready::No);
-        push(&buffer, 1);
+        push(&buffer, 70);
         assert_eq!(buffer.ready(0), Ready::At(Instant::now() + linger));
         tokio::time::advance(linger).await;
         assert_eq!(buffer.ready(1), Ready::Now);
         assert_eq!(buffer.ready(2), Ready::No);
-        push(&buffer, 1);
+        push(&buffer, 70);
         assert_eq!(buffer.ready(2), Ready::Now);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flush_does_not_linger() {
         let buffer = buffer(PublisherOptions { linger: Duration::from_secs(1), ..PublisherOptions::default() });
-        push(&buffer, 1);
+        push(&buffer, 70);
         buffer.hurry();
         assert_eq!(buffer.ready(0), Ready::Now);
     }

@@ -1,26 +1,22 @@
 //! Publishing message after message, batched, confirmed, over reconnects.
 
 mod buffer;
+mod confirm;
 mod options;
 mod sender;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use ferrymq_proto::v1::{Message, PublishRequest, PublishResult};
+use ferrymq_proto::v1::{Message, PublishRequest};
 use prost::Message as _;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::messaging::wire_duration;
 use crate::{Client, Destination, Error};
 use buffer::Buffer;
+pub use confirm::Confirm;
 pub use options::PublisherOptions;
 use sender::Sender;
-
-/// What a message takes of the buffer beside its bytes.
-const OVERHEAD_BYTES: usize = 64;
 
 impl Client {
     /// A publisher to a topic, or to a queue with [`to_queue`](crate::to_queue). Must be called within a Tokio runtime.
@@ -31,20 +27,23 @@ impl Client {
     /// As [`Client::publisher`], with other settings.
     pub fn publisher_with(&self, destination: impl Into<Destination>, options: PublisherOptions) -> Publisher {
         let options = options.clamped();
-        let buffer = Arc::new(Buffer::new(options.clone()));
-        let template = PublishRequest {
+        let head = PublishRequest {
             destination: Some(destination.into()),
             require_route: options.require_route,
             wait_for_room: options.wait_for_room.and_then(|wait| wire_duration(wait).ok()),
             ..PublishRequest::default()
         };
-        let sender = Sender::new(self.clone(), template, options.clone(), Arc::clone(&buffer));
+        let buffer = Arc::new(Buffer::new(options.clone(), head.encode_to_vec().into()));
+        let sender = Sender::new(self.clone(), options.publish_timeout, Arc::clone(&buffer));
         Publisher { sender: tokio::spawn(sender.run()), bytes_max: options.unconfirmed_bytes, buffer }
     }
 }
 
 /// Publishes to one destination: batches by itself, keeps order, and sends again what was not confirmed when its connection
 /// broke, so that a message may then be stored twice. Dropping it lets what was published go on; [`Publisher::close`] waits.
+///
+/// A [`Confirm`] that fails with another code than UNAVAILABLE says that its message is not stored: the broker refused the batch, or
+/// it was never sent. With UNAVAILABLE that is not known: its stream ended, however, before the answer came.
 #[derive(Debug)]
 pub struct Publisher {
     buffer: Arc<Buffer>,
@@ -58,13 +57,11 @@ impl Publisher {
     pub async fn publish(&self, message: Message) -> Result<Confirm, Error> {
         #[cfg(feature = "opentelemetry")]
         let message = crate::trace::with_current(message);
-        let bytes = (message.encoded_len() + OVERHEAD_BYTES).min(self.bytes_max);
-        let room = self.buffer.room.acquire_many(bytes as u32).await;
+        let encoded_len = message.encoded_len();
+        let room = self.buffer.room.acquire_many(self.buffer.room_for(encoded_len) as u32).await;
         // Given back with the confirm.
         room.map_err(|_| self.buffer.end_reason())?.forget();
-        let (answer, confirm) = oneshot::channel();
-        self.buffer.push(message, bytes, answer)?;
-        Ok(Confirm(confirm))
+        self.buffer.push(&message, encoded_len)
     }
 
     /// Waits until everything published so far is confirmed or refused; says nothing of which.
@@ -85,18 +82,5 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.buffer.close();
-    }
-}
-
-/// Resolves when the message is on disk, or was refused with its batch.
-#[derive(Debug)]
-pub struct Confirm(oneshot::Receiver<Result<PublishResult, Error>>);
-
-impl Future for Confirm {
-    type Output = Result<PublishResult, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = |_| Err(Error::unavailable("the publisher ended before the message was confirmed"));
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(ended))
     }
 }

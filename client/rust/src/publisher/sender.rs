@@ -4,25 +4,31 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrymq_proto::codec::SizedCodec;
+use ferrymq_proto::raw::EncodedPublishStreamRequest;
 use ferrymq_proto::v1::publish_confirm::Outcome;
-use ferrymq_proto::v1::{PublishConfirm, PublishRequest, PublishResult, PublishStreamRequest, PublishStreamResponse};
+use ferrymq_proto::v1::{PublishConfirm, PublishResult, PublishStreamResponse};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{GrpcMethod, IntoStreamingRequest as _, Streaming};
 
-use super::PublisherOptions;
 use super::buffer::{Batch, Buffer, Ready};
 use crate::backoff::Backoff;
 use crate::{Client, Error};
 
 /// Batches that wait for the connection; all of them are counted in `unconfirmed_bytes`.
 const REQUESTS_MAX: usize = 4;
+/// A confirm takes some 30 bytes for each message.
+const RESPONSE_BYTES_MAX: usize = 64 << 20;
+const SERVICE: &str = "ferrymq.v1.MessagingService";
+const PATH: &str = "/ferrymq.v1.MessagingService/PublishStream";
 
 pub(super) struct Sender {
     client: Client,
-    template: PublishRequest,
-    options: PublisherOptions,
+    publish_timeout: Duration,
     buffer: Arc<Buffer>,
     /// In the order they were first sent, with their ids.
     unconfirmed: VecDeque<(i64, Batch)>,
@@ -31,14 +37,9 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(
-        client: Client,
-        template: PublishRequest,
-        options: PublisherOptions,
-        buffer: Arc<Buffer>,
-    ) -> Self {
+    pub(super) fn new(client: Client, publish_timeout: Duration, buffer: Arc<Buffer>) -> Self {
         let unconfirmed = VecDeque::new();
-        Self { client, template, options, buffer, unconfirmed, last_id: 0, backoff: Backoff::default() }
+        Self { client, publish_timeout, buffer, unconfirmed, last_id: 0, backoff: Backoff::default() }
     }
 
     /// Until the publisher is closed and all is answered, or the broker refuses the stream for good.
@@ -74,8 +75,7 @@ impl Sender {
     /// One stream, to its end: Ok if everything was answered and nothing more comes.
     async fn connected(&mut self) -> Result<(), Error> {
         let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
-        let call = self.client.messaging().publish_stream(ReceiverStream::new(to_send)).await;
-        let mut responses = call?.into_inner();
+        let mut responses = open(&self.client, to_send).await?;
         let mut again = 0;
         loop {
             let ready =
@@ -104,15 +104,14 @@ impl Sender {
     }
 
     /// The unconfirmed batch at `at`, made of what is buffered if it is not there yet.
-    fn next(&mut self, at: usize) -> Option<PublishStreamRequest> {
+    fn next(&mut self, at: usize) -> Option<EncodedPublishStreamRequest> {
         if at == self.unconfirmed.len() {
             self.last_id += 1;
             let batch = self.buffer.take()?;
             self.unconfirmed.push_back((self.last_id, batch));
         }
         let (id, batch) = self.unconfirmed.get(at)?;
-        let batch = PublishRequest { messages: batch.messages.clone(), ..self.template.clone() };
-        Some(PublishStreamRequest { id: *id, batch: Some(batch) })
+        Some(EncodedPublishStreamRequest { id: *id, batch: batch.request.clone() })
     }
 
     /// Hands on what is confirmed or refused; how many batches that were.
@@ -124,7 +123,7 @@ impl Sender {
             let at = self.unconfirmed.iter().position(|(id, _)| *id == confirm.id);
             if let Some((_, batch)) = at.and_then(|at| self.unconfirmed.remove(at)) {
                 self.buffer.room.add_permits(batch.bytes);
-                answer(batch, outcome(confirm));
+                batch.answer.give(outcome(confirm));
             }
         }
         before - self.unconfirmed.len()
@@ -136,7 +135,7 @@ impl Sender {
         tracing::warn!(target: "ferrymq", "publish stream broke off, trying again in {pause:?}: {error}");
         let until = Instant::now() + pause;
         let oldest = self.unconfirmed.front().map(|(_, batch)| batch.since).or_else(|| self.buffer.oldest());
-        let expiry = oldest.map_or(until, |since| since + self.options.publish_timeout);
+        let expiry = oldest.map_or(until, |since| since + self.publish_timeout);
         sleep_until(until.min(expiry)).await;
         self.give_up(error);
     }
@@ -144,7 +143,7 @@ impl Sender {
     /// Fails what was published longer ago than `publish_timeout`.
     fn give_up(&mut self, error: &Error) {
         let now = Instant::now();
-        let timeout = self.options.publish_timeout;
+        let timeout = self.publish_timeout;
         let is_late = |since: Instant| now.saturating_duration_since(since) >= timeout;
         let late = |timeout: Duration| Error::unavailable(&format!("not confirmed within {timeout:?}: {error}"));
         while self.unconfirmed.front().is_some_and(|(_, batch)| is_late(batch.since)) {
@@ -158,9 +157,15 @@ impl Sender {
         }
     }
 
+    /// What was sent may be stored whatever the stream ended with: a proxy's codes and those of a broken connection are the same as
+    /// the broker's. What was not sent is not stored.
     fn fail_all(&mut self, error: &Error) {
+        let code = error.code().description();
+        let unknown = Error::unavailable(&format!(
+            "not known whether it is stored, as the publish stream ended: {error} ({code})"
+        ));
         while let Some((_, batch)) = self.unconfirmed.pop_front() {
-            self.fail(batch, error.clone());
+            self.fail(batch, unknown.clone());
         }
         while let Some(batch) = self.buffer.take() {
             self.fail(batch, error.clone());
@@ -169,7 +174,7 @@ impl Sender {
 
     fn fail(&self, batch: Batch, error: Error) {
         self.buffer.room.add_permits(batch.bytes);
-        answer(batch, Err(error));
+        batch.answer.give(Err(error));
     }
 }
 
@@ -181,22 +186,17 @@ fn outcome(confirm: PublishConfirm) -> Result<Vec<PublishResult>, Error> {
     }
 }
 
-/// Tells everyone who waits; a refusal that nobody waits for is logged.
-fn answer(batch: Batch, outcome: Result<Vec<PublishResult>, Error>) {
-    match outcome {
-        Ok(results) => {
-            for (answer, result) in batch.answers.into_iter().zip(results) {
-                // The caller may have dropped its Confirm: then nobody wants to know.
-                let _ = answer.send(Ok(result));
-            }
-        }
-        Err(error) => {
-            let told = batch.answers.into_iter().filter_map(|answer| answer.send(Err(error.clone())).ok()).count();
-            if told == 0 {
-                tracing::warn!(target: "ferrymq", "a batch that nobody waits for was refused: {error}");
-            }
-        }
-    }
+/// A stream of batches that are encoded already, which the generated stub has no words for.
+async fn open(
+    client: &Client,
+    to_send: mpsc::Receiver<EncodedPublishStreamRequest>,
+) -> Result<Streaming<PublishStreamResponse>, Error> {
+    let mut grpc = Grpc::new(client.channel()).max_decoding_message_size(RESPONSE_BYTES_MAX);
+    grpc.ready().await.map_err(|error| Error::disconnected(&error))?;
+    let mut request = ReceiverStream::new(to_send).into_streaming_request();
+    request.extensions_mut().insert(GrpcMethod::new(SERVICE, "PublishStream"));
+    let codec = SizedCodec::<EncodedPublishStreamRequest, PublishStreamResponse>::default();
+    Ok(grpc.streaming(request, PathAndQuery::from_static(PATH), codec).await?.into_inner())
 }
 
 async fn last(mut responses: Streaming<PublishStreamResponse>) -> Result<(), Error> {

@@ -90,7 +90,8 @@ impl PublishStream {
     }
 }
 
-/// Resolves when the batch is on disk, or was refused.
+/// Resolves when the batch is on disk, or was refused: then its error has a reason, and nothing of it is stored. Fails too, and it is
+/// not known whether it is stored, with what the stream ended with before the answer came.
 #[derive(Debug)]
 pub struct BatchConfirm(oneshot::Receiver<Result<PublishResponse, Error>>);
 
