@@ -10,6 +10,9 @@ export interface Settler {
   settle(delivery: Delivery, action: SettleOptions): Settled;
 }
 
+/** Shared: it is done with each of very many. */
+const ACK: SettleOptions = { action: "ack" };
+
 /**
  * One handing-over of a message. `ack`, `retry`, `release` and `reject` end it; the first of them counts, and what a later one gets is
  * the first one's status. Each can be awaited for its status and need not be. Where nothing is to be settled (a broadcast) they do
@@ -24,12 +27,11 @@ export class Delivery {
   readonly position: Position;
   /** The topic it was published to. Empty if it was sent straight to the queue. */
   readonly topic: string;
-  /** When the broker took it. */
-  readonly publishTime: Date;
   /** Set only on messages in a dead-letter queue: where it came from and why. */
   readonly deadLetter: DeadLetter | undefined;
   /** Identifies the delivery to the broker. Empty where there is nothing to settle. */
   readonly ackId: Uint8Array;
+  readonly #publishTimeMs: number;
   readonly #settler: Settler;
   #settled: Settled | undefined;
 
@@ -39,10 +41,15 @@ export class Delivery {
     this.attempt = from.attempt;
     this.position = from.position;
     this.topic = from.topic;
-    this.publishTime = new Date(from.publishTimeMs);
+    this.#publishTimeMs = from.publishTimeMs;
     this.deadLetter = from.deadLetter;
     this.ackId = from.ackId;
     this.#settler = settler;
+  }
+
+  /** When the broker took it. */
+  get publishTime(): Date {
+    return new Date(this.#publishTimeMs);
   }
 
   /** The message's payload read as JSON. Throws a SyntaxError if it is none. */
@@ -57,7 +64,7 @@ export class Delivery {
 
   /** Done. */
   ack(): Settled {
-    return this.#end({ action: "ack" });
+    return this.#end(ACK);
   }
 
   /** Failed: it comes again after `delayMs`, or else the queue's backoff, until it has failed too often. */
