@@ -132,6 +132,6 @@ pub(super) const UNCONFIRMED_BYTES: Setting<usize> = Setting {
 pub(super) const CACHE_BYTES: Setting<usize> = Setting {
     key: "cache_bytes_max",
     default: "64MiB",
-    about: "most bytes of newest messages kept in memory for reading",
+    about: "most bytes of messages kept in memory for reading: the newest, and, in a quarter of it, what was read from disk last",
     read: |text| memory(text, 0, 1 << 40),
 };

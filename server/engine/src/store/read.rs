@@ -64,9 +64,18 @@ impl Inner {
                 let start = (entry.place.at - wanted[at].1.place.at) as usize;
                 batches.push(stored(log, *base, entry, checked(entry, &bytes, start)?));
             }
+            self.keep_read(&wanted[at..at + run], &batches[at..]);
             at += run;
         }
         Ok(batches)
+    }
+
+    /// A queue looks at its messages some time before it sends them.
+    fn keep_read(&self, wanted: &[(Offset, Entry, Option<Bytes>)], read: &[StoredBatch]) {
+        let mut cache = self.cache();
+        for ((base, entry, _), batch) in wanted.iter().zip(read) {
+            cache.insert_read(batch.log, *base, entry.place.frame, batch.bytes.clone());
+        }
     }
 
     async fn find(

@@ -13,7 +13,7 @@ use crate::frame_log::LogError;
 pub struct StoreOptions {
     /// Where the state is kept as well, to open faster; none: in the frame log alone.
     pub state_dir: Option<PathBuf>,
-    /// Most bytes of newest batches kept in memory.
+    /// Most bytes of batches kept in memory: the newest, and, in a quarter of it, what was read from disk last.
     pub cache_bytes_max: usize,
     /// A state image is written after so many bytes of frames.
     pub checkpoint_every_bytes: u64,
