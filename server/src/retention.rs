@@ -1,6 +1,6 @@
 //! What logs keep: nothing of a topic goes while a bound queue still needs it, nor before the topic's retention allows it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::committer::dropped_below;
 
 /// How often logs are looked at; sooner when much was written.
 const EVERY: Duration = Duration::from_secs(2);
+/// How soon they are looked at again where the oldest goes of one that is over its limits.
+const SOON: Duration = Duration::from_millis(100);
 
 /// Batches of the index that are looked at in one go.
 const EXTENTS: usize = 1_024;
@@ -24,20 +26,25 @@ const EXTENTS: usize = 1_024;
 /// Runs until the broker stops.
 pub async fn run(broker: Arc<Broker>) {
     let mut draining = broker.draining.clone();
+    let (mut over, mut next) = (Over::default(), EVERY);
     loop {
         let is_quiet = tokio::select! {
-            () = tokio::time::sleep(EVERY) => true,
+            () = tokio::time::sleep(next) => next == EVERY,
             () = broker.committer.much_written() => false,
             () = crate::edge::stopped(&mut draining) => return,
         };
-        trim(&broker).await;
+        next = if trim(&broker, &mut over).await { SOON } else { EVERY };
         if is_quiet && let Err(error) = broker.store.tidy().await {
             tracing::warn!(%error, "space was not freed; it will be tried in time");
         }
     }
 }
 
-async fn trim(broker: &Broker) {
+/// The logs that are over limits at which the oldest goes, and for each what may stay.
+type Over = BTreeMap<LogId, Offset>;
+
+/// True if more has to go of a log that is over its limits than at the last look.
+async fn trim(broker: &Broker, last: &mut Over) -> bool {
     let look = broker.committer.pins().look();
     let catalogue = broker.catalogue();
     let now = broker.clock.now_ms();
@@ -48,7 +55,7 @@ async fn trim(broker: &Broker) {
     if !over.is_empty() {
         broker.admin.tell(Command::Reap(over));
     }
-    let mut trims = Vec::new();
+    let (mut trims, mut now_over) = (Vec::new(), Over::new());
     for queue in catalogue.queues.values() {
         push_trim(&broker.store, &mut trims, queue.inbox(), floors.get(&queue.inbox()).copied().unwrap_or(0));
     }
@@ -57,19 +64,23 @@ async fn trim(broker: &Broker) {
         let retention = topic.record.settings.retention.unwrap_or_default();
         let kept = kept_from(&broker.store, topic.log(), &retention, now, needed).await;
         let below = dropped_below(&broker.store, topic.log(), topic.record.settings.limits.as_ref()).await;
+        now_over.extend(below.map(|below| (topic.log(), below)));
         if let Some(below) = below.filter(|below| *below > needed) {
             give_up(&catalogue, topic.log(), below);
         }
         push_trim(&broker.store, &mut trims, topic.log(), kept.max(below.unwrap_or(0)).min(needed));
     }
+    let goes_on = now_over.iter().any(|(log, below)| last.get(log).is_none_or(|known| known < below));
+    *last = now_over;
     if trims.is_empty() || broker.committer.is_stopped() {
-        return;
+        return goes_on;
     }
     if let Ok(pending) = broker.committer.trim(look, trims).await
         && let Err(error) = pending.wait().await
     {
         tracing::warn!(%error, "what is not needed any more could not be trimmed");
     }
+    goes_on
 }
 
 /// A topic is over limits at which the oldest goes: queues that have yet to settle it put it among their dead letters.

@@ -38,8 +38,6 @@ pub(super) struct Feed {
     pub(super) began_at: Offset,
     /// Messages that matched since then.
     pub(super) received: u64,
-    /// What stands before it goes to the dead letters: the log is over its limits.
-    pub(super) given_up_below: Offset,
     /// What is known of what has not been read.
     pub(super) tally: Tally,
     /// Where the queue keeps keys in order.

@@ -106,10 +106,8 @@ impl Task {
             messages -= freed.messages as i64;
             bytes -= freed.bytes as i64;
         }
-        while messages > 0 || bytes > 0 {
-            let Some(dropped) = self.machine.drop_oldest() else { return };
-            messages -= 1;
-            bytes -= i64::from(dropped);
+        if messages > 0 || bytes > 0 {
+            self.machine.drop_oldest(messages, bytes);
         }
     }
 }
@@ -117,15 +115,7 @@ impl Task {
 impl Task {
     /// Gives up what nobody holds of logs that are over their own limits.
     pub(super) fn drop_given_up(&mut self) {
-        let mut dropped = false;
-        for (log, feed) in &self.feeds {
-            let is_behind = self.machine.cursor(*log).is_some_and(|cursor| cursor.floor() < feed.given_up_below);
-            while is_behind && self.machine.drop_oldest_of(*log, feed.given_up_below) {
-                dropped = true;
-            }
-        }
-        // What stood behind the window comes into it now.
-        if dropped {
+        if self.machine.drop_given_up() {
             self.notify.notify_one();
         }
     }

@@ -49,7 +49,6 @@ impl Task {
             read_to,
             began_at,
             received: 0,
-            given_up_below: 0,
             tally: Tally::default(),
             keys: self.keys.clone(),
         };

@@ -275,11 +275,7 @@ impl Task {
                 self.holds.let_go(rules);
             }
             Message::Recount => self.recount().await,
-            Message::GiveUp { log, below } => {
-                if let Some(feed) = self.feeds.get_mut(&log) {
-                    feed.given_up_below = feed.given_up_below.max(below);
-                }
-            }
+            Message::GiveUp { log, below } => self.machine.give_up_below(log, below),
             Message::Purge(reply) => self.purge(reply).await,
             Message::Pause(paused, reply) => {
                 self.record.settings.paused = paused;

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::hash::BuildHasher as _;
 
 use super::machine::{Item, Place, QueueMachine};
@@ -93,10 +93,6 @@ impl Default for Keys {
     }
 }
 
-fn place(entry: &Entry) -> Place {
-    (entry.commit, entry.log, entry.offset)
-}
-
 impl Lane {
     fn has_room(&self, bounds: Bounds, parked: usize) -> bool {
         self.parked.is_empty() || (self.parked.len() < bounds.each && parked < bounds.all)
@@ -115,13 +111,13 @@ impl Lane {
     fn is_out_of_order(&self, at: Place) -> bool {
         let is_before = |other: Place| at < other;
         self.far.as_ref().map(|far| far.from).is_some_and(is_before)
-            || self.parked.back().map(place).is_some_and(is_before)
+            || self.parked.back().map(Entry::place).is_some_and(is_before)
     }
 
     /// Forgets what is parked behind a place, to be read again from there; how many that were.
     fn forget_from(&mut self, at: Place, again: u64) -> usize {
         let before = self.parked.len();
-        self.parked.retain(|entry| place(entry) < at);
+        self.parked.retain(|entry| entry.place() < at);
         // The reading under way may be beyond it.
         self.far = Some(Box::new(Far { from: at, full_in: again }));
         before - self.parked.len()
@@ -145,14 +141,14 @@ impl Keys {
                 return false;
             }
         };
-        if lane.is_out_of_order(place(entry)) {
-            self.parked -= lane.forget_from(place(entry), self.agains);
+        if lane.is_out_of_order(entry.place()) {
+            self.parked -= lane.forget_from(entry.place(), self.agains);
             self.hungry.extend(lane.hunger(self.bounds, self.parked).map(|from| (from, entry.key)));
         } else if lane.far.is_none() && lane.has_room(self.bounds, self.parked) {
             lane.parked.push_back(*entry);
             self.parked += 1;
         } else if lane.far.is_none() {
-            lane.far = Some(Box::new(Far { from: place(entry), full_in: 0 }));
+            lane.far = Some(Box::new(Far { from: entry.place(), full_in: 0 }));
         }
         true
     }
@@ -160,7 +156,7 @@ impl Keys {
     /// Takes a parked message out of its lane, if it is there.
     fn unpark(&mut self, key: u64, at: Place) -> Option<Entry> {
         let lane = self.lanes.get_mut(&key)?;
-        let index = lane.parked.binary_search_by_key(&at, place).ok()?;
+        let index = lane.parked.binary_search_by_key(&at, Entry::place).ok()?;
         let entry = lane.parked.remove(index)?;
         self.parked -= 1;
         if let Some(from) = lane.hunger(self.bounds, self.parked) {
@@ -169,9 +165,35 @@ impl Keys {
         Some(entry)
     }
 
+    /// What is parked, of each key in order.
+    pub(super) fn parked(&self) -> impl Iterator<Item = &Entry> {
+        self.lanes.values().flat_map(|lane| &lane.parked)
+    }
+
+    /// What is parked, of all keys in order. Each lane is looked at.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = &Entry> {
+        let lanes = self.lanes.iter().filter(|_| self.parked > 0);
+        let fronts = lanes.filter_map(|(key, lane)| Some(Reverse((lane.parked.front()?.place(), *key, 0))));
+        let mut fronts: BinaryHeap<_> = fronts.collect();
+        std::iter::from_fn(move || {
+            let Reverse((_, key, index)) = fronts.pop()?;
+            let parked = &self.lanes.get(&key)?.parked;
+            fronts.extend(parked.get(index + 1).map(|entry| Reverse((entry.place(), key, index + 1))));
+            parked.get(index)
+        })
+    }
+
+    /// Where the first message stands that is in no memory, as its key had no room for it. Each lane is looked at.
+    pub(super) fn first_unread(&self) -> Option<Place> {
+        // Where nothing is parked each of them is hungry, or being read.
+        let has_any = self.parked > 0 || !self.hungry.is_empty() || self.again.is_some();
+        let lanes = self.lanes.values().filter(|_| has_any);
+        lanes.filter_map(|lane| Some(lane.far.as_ref()?.from)).min()
+    }
+
     /// True if a message is parked in memory.
-    fn is_parked(&self, key: u64, at: Place) -> bool {
-        self.lanes.get(&key).is_some_and(|lane| lane.parked.binary_search_by_key(&at, place).is_ok())
+    pub(super) fn is_parked(&self, key: u64, at: Place) -> bool {
+        self.lanes.get(&key).is_some_and(|lane| lane.parked.binary_search_by_key(&at, Entry::place).is_ok())
     }
 
     /// The next message of a key, if it is in memory; without any the key is forgotten, or waits to be read again.
@@ -216,7 +238,7 @@ impl Keys {
         let Some(lane) = self.lanes.get_mut(&entry.key) else { return Next::Passed };
         let has_room = lane.has_room(self.bounds, self.parked);
         let Some(far) = lane.far.as_mut() else { return Next::Passed };
-        let at = place(entry);
+        let at = entry.place();
         if at < far.from || far.from < again.from || far.full_in == self.agains {
             return Next::Passed;
         }
@@ -288,19 +310,20 @@ impl QueueMachine {
         }
         self.count_behind(entry.log, 1);
         self.watch_parked(entry);
+        self.drop_if_given_up(entry);
         true
     }
 
     /// A parked message leaves in its time too. What its key only knows on disk leaves when it is read again.
     fn watch_parked(&mut self, entry: &Entry) {
-        if entry.expires == NEVER || !self.keys.is_parked(entry.key, place(entry)) {
+        if entry.expires == NEVER || !self.keys.is_parked(entry.key, entry.place()) {
             return;
         }
         let keys = &self.keys;
         if self.expiry.parked.len() >= PARKED_KEY_MAX.max(2 * keys.parked) {
             self.expiry.parked.retain(|Reverse((_, key, at))| keys.is_parked(*key, *at));
         }
-        self.expiry.parked.push(Reverse((entry.expires, entry.key, place(entry))));
+        self.expiry.parked.push(Reverse((entry.expires, entry.key, entry.place())));
     }
 
     /// Ends the parked messages that have expired by now, up to `max`. Their keys wait for another message, as before.
@@ -320,6 +343,13 @@ impl QueueMachine {
             let (item, _) = source.item_of(&entry, entry.offset < source.maybe_sent);
             self.count_behind(entry.log, -1);
             self.expire((entry.log, entry.offset), Item { key: 0, ..item });
+        }
+    }
+
+    /// The end of a parked message is on disk: it leaves its lane, unless a seek has brought it back.
+    pub(super) fn unpark_settled(&mut self, key: u64, at: Place) {
+        if self.sources.get(&at.1).is_some_and(|source| source.cursor.is_settled(at.2)) {
+            self.keys.unpark(key, at);
         }
     }
 
@@ -364,7 +394,7 @@ impl QueueMachine {
         let Some(source) = self.sources.get(&entry.log) else { return true };
         if entry.offset < source.read_to && entry.key != 0 {
             // After a seek it may stand before the message that the lane let through.
-            let is_known = self.ready.contains_key(&place(entry))
+            let is_known = self.ready.contains_key(&entry.place())
                 || self.held.contains_key(&(entry.log, entry.offset))
                 || self.waiting.contains_key(&(entry.log, entry.offset))
                 || self.far.contains((entry.log, entry.offset));
@@ -379,7 +409,10 @@ impl QueueMachine {
                     self.count_behind(entry.log, -1);
                     self.admit(entry);
                 }
-                Next::Parked => self.watch_parked(entry),
+                Next::Parked => {
+                    self.watch_parked(entry);
+                    self.drop_if_given_up(entry);
+                }
                 Next::Passed => {}
             }
         }

@@ -8,6 +8,7 @@ use super::expiry::Expiry;
 use super::far::Far;
 use super::keys::Keys;
 use super::late::LateEnds;
+use super::limits::GivenUp;
 use super::rate::Bucket;
 use super::strict::Strict;
 use super::{
@@ -94,8 +95,10 @@ pub(super) struct Effects {
     pub(super) released: Vec<Key>,
     /// Ordering keys whose message is done with.
     pub(super) ended: Vec<u64>,
-    /// Messages that were settled while nobody knew their key.
+    /// Messages that were settled while nobody knew their key, or while they were parked.
     pub(super) late: Vec<Key>,
+    /// Parked messages that leave their key's lane.
+    pub(super) unparked: Vec<(u64, Place)>,
     /// Purges of a queue that keeps keys in order.
     pub(super) purges: usize,
     /// Dead letters of a STRICT queue.
@@ -132,6 +135,7 @@ pub struct QueueMachine {
     pub(super) clock: Millis,
     pub(super) keys: Keys,
     pub(super) late: LateEnds,
+    pub(super) given_up: GivenUp,
     pub(super) strict: Strict,
     pub(super) bucket: Bucket,
 }
@@ -165,6 +169,7 @@ impl QueueMachine {
             clock: 0,
             keys: Keys::default(),
             late: LateEnds::default(),
+            given_up: GivenUp::default(),
             strict: Strict::default(),
             bucket: Bucket::default(),
         }
@@ -189,6 +194,7 @@ impl QueueMachine {
     /// Takes a cursor away, with what it had brought.
     pub fn remove_source(&mut self, log: LogId) {
         self.sources.remove(&log);
+        self.given_up.below.remove(&log);
         self.ready.retain(|(_, of, _), _| *of != log);
         self.waiting.retain(|(of, _), _| *of != log);
         self.far.drop_below(log, Offset::MAX);
@@ -264,6 +270,9 @@ impl QueueMachine {
     }
 
     pub(super) fn make_ready(&mut self, (log, offset): Key, item: Item) {
+        if self.is_given_up((log, offset)) {
+            return self.overflow((log, offset), item);
+        }
         self.ready.insert((item.commit, log, offset), item);
         self.watch_expiry((log, offset), &item);
     }

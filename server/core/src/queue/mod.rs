@@ -156,6 +156,14 @@ pub struct Entry {
     pub key: u64,
 }
 
+impl Entry {
+    /// Where it stands in the queue's order.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.commit, self.log, self.offset)
+    }
+}
+
 /// One delivery to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assignment {

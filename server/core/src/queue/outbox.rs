@@ -60,6 +60,7 @@ impl QueueMachine {
         }
         self.strict.giving_up -= effects.given_up.min(self.strict.giving_up);
         self.late_ended(effects.late);
+        effects.unparked.into_iter().for_each(|(key, at)| self.unpark_settled(key, at));
         self.purged(effects.purges);
         effects.ended.into_iter().for_each(|key| self.go_on(key));
         self.tick(now);

@@ -7,6 +7,7 @@ mod given_back;
 mod gone;
 mod look;
 mod order;
+mod overflow;
 mod promises;
 
 use super::*;
@@ -150,7 +151,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.seed.below(22) {
+        match self.seed.below(23) {
             0 | 1 => self.publish(),
             2 | 3 => self.offer(),
             4 => self.come(),
@@ -169,11 +170,13 @@ impl World {
             18 if self.seed.below(2) == 0 => self.drop_overflow(),
             19 if self.seed.below(2) == 0 => self.ack_of_earlier_life(),
             20 => self.read_far(),
+            21 if self.seed.below(4) == 0 => self.give_up(),
             _ if self.seed.below(6) == 0 => self.crash(),
             _ if self.seed.below(6) == 0 => self.stop(),
             _ => self.pull(),
         }
         self.check_depth();
+        self.check_given_up();
     }
 
     fn publish(&mut self) {
@@ -626,9 +629,9 @@ fn the_oldest_of_a_log_are_given_up_below_a_place_but_not_what_is_held() {
     for offset in 1..4 {
         machine.offer(Entry { commit: CommitNo(1 + offset), log: LOGS[0], offset, bytes: 10, expires: NEVER, key: 0 });
     }
-    assert!(!machine.drop_oldest_of(LOGS[1], 4), "it is of another log");
-    assert!(machine.drop_oldest_of(LOGS[0], 3) && machine.drop_oldest_of(LOGS[0], 3));
-    assert!(!machine.drop_oldest_of(LOGS[0], 3));
+    machine.give_up_below(LOGS[1], 4);
+    machine.give_up_below(LOGS[0], 3);
+    assert!(!machine.drop_given_up(), "that was all");
     let stats = machine.stats();
     assert_eq!((stats.ready, stats.unsettled, stats.overflowed), (1, 1, 2));
     let letters = machine.take_outbox().unwrap().dead_letters;

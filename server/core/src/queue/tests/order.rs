@@ -58,7 +58,7 @@ impl World {
         self.committing.iter().any(|(_, acks, _)| acks.contains(&(message.log, message.offset)))
     }
 
-    fn commit_of(&self, log: LogId, offset: Offset) -> CommitNo {
+    pub(super) fn commit_of(&self, log: LogId, offset: Offset) -> CommitNo {
         self.published.iter().find(|m| (m.log, m.offset) == (log, offset)).expect("it is published").commit
     }
 

@@ -13,6 +13,10 @@ pub(super) struct Promises {
     pub windows: BTreeMap<ConsumerId, Window>,
     /// More than these push the oldest out.
     messages_max: Option<i64>,
+    /// Logs have limits of their own.
+    gives_up: bool,
+    /// What is given up of each log, in this life.
+    given_up: BTreeMap<LogId, Offset>,
     /// When each delivery of this life was made.
     sent_at: Vec<Millis>,
     /// The newest delivery of each message.
@@ -39,6 +43,8 @@ impl Promises {
             rate: (seed % 3 == 1).then_some(rate),
             exactly_once: seed.is_multiple_of(5),
             messages_max: (seed % 4 == 3).then_some(3 + (seed / 4 % 5) as i64),
+            gives_up: seed % 7 == 2,
+            given_up: BTreeMap::new(),
             windows: BTreeMap::new(),
             sent_at: Vec::new(),
             newest: BTreeMap::new(),
@@ -64,6 +70,11 @@ impl Promises {
         self.newest.clear();
         self.windows.clear();
         self.purged.clear();
+        self.given_up.clear();
+    }
+
+    pub(super) fn is_given_up(&self, (log, offset): (LogId, Offset)) -> bool {
+        self.given_up.get(&log).is_some_and(|below| offset < *below)
     }
 
     pub(super) fn sent(&mut self, assignment: &Assignment, now: Millis) {
@@ -126,11 +137,54 @@ impl World {
     /// The queue has a limit, and the oldest go.
     pub(super) fn drop_overflow(&mut self) {
         let Some(max) = self.promises.messages_max else { return };
-        let mut excess = self.promises.depth.0 - self.machine.freed().messages as i64 - max;
-        while excess > 0 && self.machine.drop_oldest().is_some() {
-            excess -= 1;
+        let excess = self.promises.depth.0 - self.machine.freed().messages as i64 - max;
+        let before = self.machine.freed().messages;
+        self.machine.drop_oldest(excess, 0);
+        let dropped = (self.machine.freed().messages - before) as i64;
+        assert!(dropped <= excess.max(0), "{dropped} go of {excess} too many");
+        let letters = self.machine.dead_letters.iter().rev().take(dropped as usize);
+        let newest = letters.map(|letter| self.commit_of(letter.log, letter.offset)).max();
+        let unread = self.machine.keys.first_unread();
+        for message in self.published[..self.offered].iter().filter(|m| self.waits(m)) {
+            let has_to_be_read = unread.is_some_and(|unread| unread <= (message.commit, message.log, message.offset));
+            assert!(newest.is_none_or(|newest| message.commit > newest), "{message:?} stays, later ones go");
+            assert!(dropped >= excess || has_to_be_read, "{message:?} stays, {dropped} of {excess} go");
         }
-        assert!(excess <= 0 || self.machine.first_ready_commit().is_none(), "{excess} too many stay");
+    }
+
+    /// A log is over its own limits: what stands before some place goes, now or when it comes back.
+    pub(super) fn give_up(&mut self) {
+        if !self.promises.gives_up {
+            return;
+        }
+        let log = LOGS[self.seed.below(2) as usize];
+        let end = self.published.iter().filter(|m| m.log == log).count() as u64;
+        let below = self.seed.below(end + 1);
+        self.machine.give_up_below(log, below);
+        while self.machine.drop_given_up() {}
+        let known = self.promises.given_up.entry(log).or_default();
+        *known = below.max(*known);
+        self.check_given_up();
+    }
+
+    /// What was given up is neither ready nor parked.
+    pub(super) fn check_given_up(&self) {
+        let read = self.published[..self.offered].iter();
+        for message in read.filter(|m| self.promises.is_given_up((m.log, m.offset)) && self.waits(m)) {
+            let place = (message.commit, message.log, message.offset);
+            let is_ready = self.machine.ready.contains_key(&place);
+            assert!(!is_ready && !self.machine.keys.is_parked(message.key, place), "{message:?} is still there");
+        }
+    }
+
+    /// True if a message may go out, or waits for another one of its key.
+    fn waits(&self, message: &Published) -> bool {
+        let key = (message.log, message.offset);
+        let is_settled = self.machine.cursor(message.log).is_some_and(|cursor| cursor.is_settled(message.offset));
+        let is_elsewhere = self.machine.held.contains_key(&key)
+            || self.machine.waiting.contains_key(&key)
+            || self.machine.far.contains(key);
+        message.matches && !is_settled && !is_elsewhere
     }
 
     /// Who got something has not more than it takes.
