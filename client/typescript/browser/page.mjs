@@ -118,6 +118,27 @@ export const pulls = (url) =>
     check((await delivery.ack()) === "OK", "acked");
   });
 
+/** Over HTTP/2 and TLS, where a browser has more than six streams to one host. */
+export const goesThrough = (url) =>
+  withClient(url, async (client) => {
+    await client.admin.createQueue({ queue: { name: "secure" } });
+    const subscribers = Array.from({ length: 8 }, () => client.subscribe({ queue: "secure", prefetch: 1 }));
+    await Promise.all(subscribers.map((subscriber) => subscriber.opened));
+    const publisher = client.publisher({ queue: "secure" });
+    for (const payload of texts.slice(0, 8)) {
+      await publisher.publish({ payload });
+    }
+    await publisher.flush();
+    const came = await Promise.all(subscribers.map((subscriber) => subscriber.next()));
+    const payloads = came.map(({ value }) => value.message.text()).sort();
+    check(payloads.join() === texts.slice(0, 8).sort().join(), payloads.join());
+    const statuses = await Promise.all(came.map(({ value }) => value.ack()));
+    check(
+      statuses.every((status) => status === "OK"),
+      statuses.join(),
+    );
+  });
+
 /** From an origin that the broker does not know. */
 export const isRefused = (url) =>
   withClient(url, async (client) => {
