@@ -7,6 +7,6 @@ for number in range(1_000):
 publisher.flush()  # all of them are on disk
 
 for delivery in client.pull(Queue("billing"), max=10):
-    print(delivery.json())
+    print(delivery.payload)
     delivery.ack()
 client.close()

@@ -62,7 +62,7 @@ def test_the_examples_run(url: str) -> None:
         client.admin.purge(queue="billing")
         assert output(url, "publisher").endswith(" 2\n")
         client.admin.purge(queue="billing")
-        assert output(url, "threads").count("'total': 9.5") == 10
+        assert output(url, "threads").count('"total":9.5') == 10
         with running(url, "worker") as working:
             assert working.stdout is not None
             assert working.stdout.readline() == "billed 9.5\n"
