@@ -16,6 +16,8 @@ type batch struct {
 	start time.Time
 	count int
 	body  []byte
+	// It went out at least once. Guarded by the publisher's lock.
+	sentOnce bool
 
 	done    chan struct{}
 	awaited atomic.Bool

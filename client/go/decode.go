@@ -205,6 +205,14 @@ type confirmation struct {
 	failure *Error
 }
 
+// err is why there are no results; nil if there are some.
+func (c *confirmation) err() error {
+	if c.failure == nil {
+		return nil
+	}
+	return c.failure
+}
+
 func decodeConfirm(b []byte) (confirmation, error) {
 	confirm := confirmation{failure: newError(codes.Internal, "the broker sent a confirm without an outcome")}
 	err := eachField(b, func(f field) error {

@@ -18,23 +18,49 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 func (p *Publisher) run() {
 	defer close(p.ended)
 	waits := p.client.settings.backoff
+	end := errPublisherClosed()
 	for p.awaitWork() {
 		err := p.stream(&waits)
-		switch {
-		case p.life.Err() != nil:
-		case err == nil || !p.hasWork():
+		if p.life.Err() != nil || err == nil || !p.hasWork() {
 			// Without anything to send, the next message connects anew.
-		case codeOf(err) != codes.Unavailable:
-			p.settleAll(err)
-		default:
-			p.rest(waits.next(err), err)
+			continue
 		}
+		if !passes(err) {
+			end = err
+			break
+		}
+		p.rest(waits.next(err), err)
 	}
-	p.settleAll(errPublisherClosed())
+	p.endWith(end)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.expiry != nil {
 		p.expiry.Stop()
+	}
+}
+
+// passes is true if a stream that ended so is to be opened again.
+func passes(err error) bool {
+	var known *Error
+	return codeOf(err) == codes.Unavailable || errors.As(err, &known) && known.RetryAfter > 0
+}
+
+// endWith ends the publisher: nothing more is taken, and what is open fails. Of what was sent nobody knows whether it is stored, whatever the end's
+// code: it may come from a proxy, and the confirm may have been lost on the way.
+func (p *Publisher) endWith(end error) {
+	p.mu.Lock()
+	p.closing = true
+	if codeOf(end) != codes.Unavailable {
+		p.failure = end
+	}
+	p.mu.Unlock()
+	p.room.close(end)
+	for _, b := range p.sealed() {
+		if b.sentOnce {
+			p.settle(b.id, nil, unavailable("not known whether it is stored: the publish stream ended: %v", end))
+		} else {
+			p.settle(b.id, nil, end)
+		}
 	}
 }
 
@@ -163,7 +189,9 @@ func (p *Publisher) next() (*batch, time.Duration) {
 		p.seal()
 	}
 	p.sent++
-	return p.unconfirmed[p.sent-1], 0
+	b := p.unconfirmed[p.sent-1]
+	b.sentOnce = true
+	return b, 0
 }
 
 func (p *Publisher) lingers() time.Duration {
@@ -196,14 +224,7 @@ func (p *Publisher) receive(stream grpc.ClientStream, waits *backoff) error {
 		}
 		waits.reset()
 		for _, confirm := range confirms {
-			if failure := confirm.failure; failure == nil {
-				p.settle(confirm.id, confirm.results, nil)
-			} else if failure.Code == codes.Unavailable {
-				// Nothing of it is stored: it goes again with what is behind it, so that the order stays.
-				return failure
-			} else {
-				p.settle(confirm.id, nil, failure)
-			}
+			p.settle(confirm.id, confirm.results, confirm.err())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ferrymq
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -34,7 +35,9 @@ type Publisher struct {
 	bodyBytes   int
 	connected   bool
 	closing     bool
-	expiry      *time.Timer
+	// What ended it by itself.
+	failure error
+	expiry  *time.Timer
 }
 
 // Publisher makes a publisher to a topic or queue. It connects with the first message.
@@ -55,7 +58,7 @@ func (c *Client) Publisher(to Destination, options ...PublisherOption) *Publishe
 }
 
 // Publish takes a message and returns its confirm at once; it waits only while too much is unconfirmed, no longer than ctx. It fails for a message
-// that cannot be encoded, and with [ErrUnavailable] once the publisher is closed.
+// that cannot be encoded, with [ErrUnavailable] once the publisher is closed, and with what ended the stream where trying again could not help.
 func (p *Publisher) Publish(ctx context.Context, message Message) (Confirm, error) {
 	if err := message.check(); err != nil {
 		return Confirm{}, err
@@ -70,7 +73,7 @@ func (p *Publisher) Publish(ctx context.Context, message Message) (Confirm, erro
 	defer p.mu.Unlock()
 	if p.closing {
 		p.room.give(bytes)
-		return Confirm{}, errPublisherClosed()
+		return Confirm{}, cmp.Or(p.failure, errPublisherClosed())
 	}
 	b := p.batchFor(bytes)
 	b.body = message.appendItem(b.body, size, trace)
@@ -87,7 +90,7 @@ func (p *Publisher) Publish(ctx context.Context, message Message) (Confirm, erro
 
 func errPublisherClosed() error { return unavailable("the publisher is closed") }
 
-// Flush waits until all that was published before is confirmed, or has failed, and returns the first failure.
+// Flush waits until all that was published before is confirmed, or has failed, and returns the first failure, or what ended the publisher by itself.
 func (p *Publisher) Flush(ctx context.Context) error {
 	p.mu.Lock()
 	batches := slices.Clone(p.unconfirmed)
@@ -104,7 +107,9 @@ func (p *Publisher) Flush(ctx context.Context) error {
 			first = b.err
 		}
 	}
-	return first
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return cmp.Or(p.failure, first)
 }
 
 // Close flushes and ends the stream; nothing can be published any more. Where ctx ends first, what is still open fails as unavailable. It returns
@@ -192,13 +197,6 @@ func (p *Publisher) settle(id int64, encoded []byte, err error) {
 	}
 	b.settle(encoded, err)
 	p.room.give(bytes)
-}
-
-// settleAll ends all that is open with an error.
-func (p *Publisher) settleAll(err error) {
-	for _, b := range p.sealed() {
-		p.settle(b.id, nil, err)
-	}
 }
 
 // sealed are all that are not confirmed, the one being filled among them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -145,40 +146,58 @@ func TestARefusedBatchFailsAloneAndTheStreamGoesOn(t *testing.T) {
 	}
 }
 
-func TestARefusalForNowIsNoAnswer(t *testing.T) {
-	broker := &fake{publish: func(number int, stream publishStream) error {
+func TestARefusalForNowIsTheAnswerToItsBatchAlone(t *testing.T) {
+	broker := &fake{publish: func(_ int, stream publishStream) error {
 		request, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		if number == 1 {
-			_ = stream.Send(failureOf(request, &ferrymqv1.Failure{Code: int32(codes.Unavailable), Message: "draining"}))
-			<-stream.Context().Done()
-			return nil
+		refusal := &ferrymqv1.Failure{Code: int32(codes.Unavailable), Message: "no more writes until a restart"}
+		if err := stream.Send(failureOf(request, refusal)); err != nil {
+			return err
 		}
-		_ = stream.Send(confirmOf(request))
 		return confirmAll(stream)
 	}}
-	confirms := publish(t, broker.client(t).Publisher(Topic("orders")), "one")
-	if _, err := confirms[0].Result(within(t)); err != nil {
+	confirms := publish(t, broker.client(t).Publisher(Topic("orders"), BatchMessages(1)), "one", "two")
+	if _, err := confirms[0].Result(within(t)); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("failed with %v", err)
+	}
+	if _, err := confirms[1].Result(within(t)); err != nil {
 		t.Error(err)
+	}
+	if n := broker.streams.Load(); n != 1 {
+		t.Errorf("%d streams", n)
 	}
 }
 
-func TestAnyOtherEndOfTheStreamFailsWhatIsOpen(t *testing.T) {
-	broker := &fake{publish: func(number int, stream publishStream) error {
-		if number == 1 {
-			return status.Error(codes.PermissionDenied, "not yours")
+func TestAnyOtherEndOfTheStreamEndsThePublisher(t *testing.T) {
+	broker := &fake{publish: func(_ int, stream publishStream) error {
+		if _, err := stream.Recv(); err != nil {
+			return err
 		}
-		return confirmAll(stream)
+		return status.Error(codes.PermissionDenied, "not yours")
 	}}
 	p := broker.client(t).Publisher(Topic("orders"))
 	_, err := publish(t, p, "one")[0].Result(within(t))
-	if codeOf(err) != codes.PermissionDenied {
-		t.Fatalf("failed with %v", err)
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "not yours") {
+		t.Fatalf("of what was sent and not answered: %v", err)
 	}
-	if _, err := publish(t, p, "two")[0].Result(within(t)); err != nil {
-		t.Error(err)
+	if _, err := p.Publish(within(t), Text("two")); codeOf(err) != codes.PermissionDenied {
+		t.Errorf("took a message: %v", err)
+	}
+	if err := p.Close(within(t)); codeOf(err) != codes.PermissionDenied {
+		t.Errorf("closed with %v", err)
+	}
+}
+
+func TestWhatWasNeverSentFailsAsTheStreamDid(t *testing.T) {
+	broker := &fake{publish: func(_ int, stream publishStream) error {
+		return status.Error(codes.PermissionDenied, "not yours")
+	}}
+	p := broker.client(t).Publisher(Topic("orders"), Linger(time.Hour))
+	confirm := publish(t, p, "one")[0]
+	if _, err := confirm.Result(within(t)); codeOf(err) != codes.PermissionDenied {
+		t.Errorf("failed with %v", err)
 	}
 }
 
