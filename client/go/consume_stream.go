@@ -80,6 +80,9 @@ func (s *Subscriber) stream(waits *backoff) error {
 	if err != nil {
 		return err
 	}
+	if err := s.readClock(ctx); err != nil {
+		return err
+	}
 	s.pending.again()
 	s.request.HeldAckIds = s.pending.heldIDs()
 	if err := stream.SendMsg(&ferrymqv1.ConsumeRequest{Open: s.request}); err != nil && !isEOF(err) {
@@ -92,6 +95,33 @@ func (s *Subscriber) stream(waits *backoff) error {
 		received <- err
 	}()
 	return howItEnded(s.send(stream, received), received, cancel)
+}
+
+// readClock asks for the broker's time before a broadcast is opened whose points mean another place later.
+func (s *Subscriber) readClock(ctx context.Context) error {
+	if !isBroadcast(s.request) || !beginsAtLatest(s.request) && !isLatest(s.request.Stop) {
+		return nil
+	}
+	info, err := s.client.Messaging().GetServerInfo(ctx, &ferrymqv1.GetServerInfoRequest{})
+	if err == nil {
+		s.since = info.Time
+	}
+	return err
+}
+
+// fixPoints says what was latest at the first opening as a time, so that a broadcast that breaks misses nothing that came meanwhile, and ends where
+// it would have.
+func (s *Subscriber) fixPoints() {
+	if s.since == nil {
+		return
+	}
+	now := Since(s.since.AsTime()).point
+	if beginsAtLatest(s.request) {
+		s.request.Start = now
+	}
+	if isLatest(s.request.Stop) {
+		s.request.Stop = now
+	}
 }
 
 // send sends settlements. It ends with errReceiving, or what it found itself.
@@ -174,6 +204,7 @@ func (s *Subscriber) open(opened *ferrymqv1.Opened) {
 		s.pending.forgetAll()
 	}
 	s.request.ResumeToken = opened.ResumeToken
+	s.fixPoints()
 	s.openedOnce.Do(func() { close(s.opened) })
 }
 

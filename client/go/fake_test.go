@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
@@ -27,6 +28,13 @@ type fake struct {
 	publish func(number int, stream publishStream) error
 	consume func(number int, stream consumeStream) error
 	streams atomic.Int32
+}
+
+// fakeTime is what the clock of every fake says.
+var fakeTime = time.Unix(1, 0)
+
+func (f *fake) GetServerInfo(context.Context, *ferrymqv1.GetServerInfoRequest) (*ferrymqv1.GetServerInfoResponse, error) {
+	return &ferrymqv1.GetServerInfoResponse{Time: timestamppb.New(fakeTime)}, nil
 }
 
 func (f *fake) PublishStream(stream publishStream) error {

@@ -121,3 +121,12 @@ func (c *Client) subscribeRequest(source Source, options []SubscriberOption) (*f
 func isBroadcast(request *ferrymqv1.SubscribeRequest) bool {
 	return request.GetQueue() == "" && request.Group == ""
 }
+
+// beginsAtLatest is true if it begins with what comes next.
+func beginsAtLatest(request *ferrymqv1.SubscribeRequest) bool {
+	return request.Start == nil || isLatest(request.Start)
+}
+
+func isLatest(point *ferrymqv1.LogPoint) bool {
+	return point.GetEdge() == ferrymqv1.LogEdge_LOG_EDGE_LATEST
+}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
 
@@ -32,6 +34,8 @@ type Subscriber struct {
 
 	// Only the goroutine that receives uses it.
 	lastTopic string
+	// The broker's time just before a broadcast was opened first, if a point of it is what was latest then: this is that point after a break.
+	since *timestamppb.Timestamp
 }
 
 // Subscribe opens a stream of deliveries of a source, and returns once the broker has opened it: what is published from then on comes. While there is

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
@@ -149,32 +150,54 @@ func TestWhatAnotherConsumerGetsIsNotHandedOut(t *testing.T) {
 	}
 }
 
-func TestABroadcastGoesOnAfterItsLastPosition(t *testing.T) {
-	starts := make(chan *ferrymqv1.LogPoint, 10)
-	broker := &fake{consume: func(number int, stream consumeStream) error {
+// breaksOnce is a broadcast that breaks after what it delivers first, and then ends. It sends on how it was opened.
+func breaksOnce(opens chan<- *ferrymqv1.SubscribeRequest, payloads ...string) *fake {
+	return &fake{consume: func(number int, stream consumeStream) error {
 		request, err := stream.Recv()
 		if err != nil {
 			return err
 		}
-		starts <- request.Open.Start
+		opens <- request.Open
 		if number == 1 {
-			_ = deliver(stream, "", "one", "two")
+			_ = deliver(stream, "", payloads...)
 			return status.Error(codes.Unavailable, "gone")
 		}
 		return nil
 	}}
+}
+
+func readAll(t *testing.T, broker *fake, start, stop Point) []string {
+	t.Helper()
 	var came []string
-	for d, err := range broker.client(t).Read(within(t), "orders", Earliest, Latest) {
+	for d, err := range broker.client(t).Read(within(t), "orders", start, stop) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		came = append(came, d.Text())
 	}
-	if !slices.Equal(came, []string{"one", "two"}) {
+	return came
+}
+
+func TestABroadcastGoesOnAfterItsLastPosition(t *testing.T) {
+	opens := make(chan *ferrymqv1.SubscribeRequest, 10)
+	if came := readAll(t, breaksOnce(opens, "one", "two"), Earliest, Latest); !slices.Equal(came, []string{"one", "two"}) {
 		t.Errorf("%q came", came)
 	}
-	if first, second := <-starts, <-starts; first.GetEdge() != ferrymqv1.LogEdge_LOG_EDGE_EARLIEST || second.GetPosition().GetOffset() != 2 {
-		t.Errorf("began at %v, then at %v", first, second)
+	if first, second := <-opens, <-opens; !proto.Equal(first.Start, Earliest.point) || second.Start.GetPosition().GetOffset() != 2 {
+		t.Errorf("began at %v, then at %v", first.Start, second.Start)
+	}
+}
+
+func TestWhatWasLatestAtTheFirstOpeningStaysSo(t *testing.T) {
+	opens := make(chan *ferrymqv1.SubscribeRequest, 10)
+	readAll(t, breaksOnce(opens), Latest, Latest)
+	first, second := <-opens, <-opens
+	if !proto.Equal(first.Start, Latest.point) || !proto.Equal(first.Stop, Latest.point) {
+		t.Errorf("opened from %v to %v", first.Start, first.Stop)
+	}
+	then := Since(fakeTime).point
+	if !proto.Equal(second.Start, then) || !proto.Equal(second.Stop, then) {
+		t.Errorf("opened again from %v to %v", second.Start, second.Stop)
 	}
 }
 
