@@ -13,123 +13,97 @@ import (
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
 
+// What every language measures: see Speed in tests/conformance/README.md.
 const (
-	payloadBytes = 1024
-	// As the client's batches are: 256 KiB.
-	batchMessages = 250
-	// Batches that are on their way at once: 16 MiB.
-	batchesOpen = 64
+	payloadBytes  = 1024
+	prefetch      = 10_000
+	prefetchBytes = 64 << 20
+	// The queue of the server that does nothing.
+	noopQueue = "noop-1024"
 )
 
 var payload = bytes.Repeat([]byte("x"), payloadBytes)
 
-// measure counts what it does for so long.
-type measure func(ctx context.Context, url string, length time.Duration) (int, error)
+// measured is one way to work, made once and run twice: first uncounted.
+type measured interface {
+	// run works for so long, and returns how many messages in how much time.
+	run(ctx context.Context, length time.Duration) (int, time.Duration, error)
+	close(ctx context.Context) error
+}
 
-// bench prints the speed of the client, and of the bare stubs against a server that does nothing: the same batches, deliveries and acks.
+// bench prints the speed of the client on a broker, and beside bare stubs on a server that does nothing.
 func bench(ctx context.Context, url, noopURL, seconds string) error {
-	count, err := strconv.ParseFloat(seconds, 64)
+	length, err := strconv.ParseFloat(seconds, 64)
 	if err != nil {
 		return err
 	}
-	measures := []struct {
-		name    string
-		url     string
-		measure measure
+	rows := []struct {
+		name string
+		open func(context.Context) (measured, error)
 	}{
-		{"publish", url, publishBench},
-		{"through", url, throughBench},
-		{"noop publish", noopURL, barePublish},
-		{"noop through", noopURL, bareThrough},
+		{"broker publish", onBroker(url, "bench-publish", newClientPublish)},
+		{"broker through", onBroker(url, "bench-through", newClientThrough)},
+		{"client publish", func(ctx context.Context) (measured, error) { return newClientPublish(ctx, noopURL, noopQueue) }},
+		{"client consume", func(ctx context.Context) (measured, error) { return newClientConsume(ctx, noopURL, noopQueue) }},
+		{"stubs publish", func(ctx context.Context) (measured, error) { return newBarePublish(ctx, noopURL) }},
+		{"stubs consume", func(ctx context.Context) (measured, error) { return newBareConsume(ctx, noopURL) }},
 	}
 	lines := json.NewEncoder(os.Stdout)
-	for _, m := range measures {
-		begin := time.Now()
-		messages, err := m.measure(ctx, m.url, time.Duration(count*float64(time.Second)))
+	for _, row := range rows {
+		rate, err := measure(ctx, row.open, time.Duration(length*float64(time.Second)))
 		if err != nil {
 			return err
 		}
-		rate := math.Round(float64(messages) / time.Since(begin).Seconds())
-		if err := lines.Encode(map[string]any{"name": m.name, "messages_per_second": rate}); err != nil {
+		if err := lines.Encode(map[string]any{"name": row.name, "messages_per_second": rate}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func benchClient(ctx context.Context, url, queue string) (*ferrymq.Client, error) {
-	client, err := ferrymq.Connect(url)
+func measure(ctx context.Context, open func(context.Context) (measured, error), length time.Duration) (float64, error) {
+	m, err := open(ctx)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	request := &ferrymqv1.CreateQueueRequest{Queue: &ferrymqv1.Queue{Name: queue}}
-	_, err = client.Admin().CreateQueue(ctx, request)
-	return client, err
+	if _, _, err := m.run(ctx, length/2); err != nil {
+		return 0, err
+	}
+	messages, took, err := m.run(ctx, length)
+	if err != nil {
+		return 0, err
+	}
+	return math.Round(float64(messages) / took.Seconds()), m.close(ctx)
 }
 
-func publishBench(ctx context.Context, url string, length time.Duration) (int, error) {
-	client, err := benchClient(ctx, url, "bench-publish")
-	if err != nil {
-		return 0, err
-	}
-	count, err := publishFor(ctx, client.Publisher(ferrymq.Queue("bench-publish")), length)
-	if err != nil {
-		return 0, err
-	}
-	return count, client.Close(ctx)
-}
-
-func publishFor(ctx context.Context, publisher *ferrymq.Publisher, length time.Duration) (int, error) {
-	count := 0
-	for end := time.Now().Add(length); time.Now().Before(end); count++ {
-		if _, err := publisher.Publish(ctx, ferrymq.Message{Payload: payload}); err != nil {
-			return 0, err
-		}
-	}
-	return count, publisher.Close(ctx)
-}
-
-func throughBench(ctx context.Context, url string, length time.Duration) (int, error) {
-	client, err := benchClient(ctx, url, "bench-through")
-	if err != nil {
-		return 0, err
-	}
-	queue := ferrymq.Queue("bench-through")
-	subscriber, err := client.Subscribe(ctx, queue, ferrymq.Prefetch(10_000), ferrymq.PrefetchBytes(16<<20))
-	if err != nil {
-		return 0, err
-	}
-	type published struct {
-		count int
-		err   error
-	}
-	publishing := make(chan published, 1)
-	go func() {
-		count, err := publishFor(ctx, client.Publisher(queue), length)
-		publishing <- published{count, err}
-	}()
-	total, acked := math.MaxInt, 0
-	for acked < total {
-		select {
-		case p := <-publishing:
-			if p.err != nil {
-				return 0, p.err
-			}
-			total = p.count
-			continue
-		default:
-		}
-		short, cancel := context.WithTimeout(ctx, time.Second)
-		delivery, err := subscriber.Next(short)
-		cancel()
-		if short.Err() != nil && err != nil {
-			continue
-		}
+// onBroker is a measure on a queue that is made for it and deleted after.
+func onBroker[M measured](url, queue string, open func(context.Context, string, string) (M, error)) func(context.Context) (measured, error) {
+	return func(ctx context.Context) (measured, error) {
+		client, err := ferrymq.Connect(url)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		delivery.Ack()
-		acked++
+		request := &ferrymqv1.CreateQueueRequest{Queue: &ferrymqv1.Queue{Name: queue}}
+		if _, err := client.Admin().CreateQueue(ctx, request); err != nil {
+			return nil, err
+		}
+		m, err := open(ctx, url, queue)
+		return ownQueue{m, client, queue}, err
 	}
-	return acked, client.Close(ctx)
+}
+
+type ownQueue struct {
+	measured
+	client *ferrymq.Client
+	queue  string
+}
+
+func (o ownQueue) close(ctx context.Context) error {
+	if err := o.measured.close(ctx); err != nil {
+		return err
+	}
+	if _, err := o.client.Admin().DeleteQueue(ctx, &ferrymqv1.DeleteQueueRequest{Name: o.queue, Force: true}); err != nil {
+		return err
+	}
+	return o.client.Close(ctx)
 }

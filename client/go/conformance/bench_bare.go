@@ -5,122 +5,158 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/ferrymq/ferrymq/client/go/ferrymqv1"
 )
 
-func stub(url string) (ferrymqv1.MessagingServiceClient, error) {
-	target := strings.TrimPrefix(url, "http://")
-	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()))
+const (
+	// As the client's batches are: 256 KiB.
+	batchMessages = 250
+	// Batches that are on their way at once: 16 MiB.
+	batchesOpen = 64
+)
+
+// stub is bare stubs on a channel with the options of the client's.
+func stub(url string) (*grpc.ClientConn, ferrymqv1.MessagingServiceClient, error) {
+	conn, err := grpc.NewClient(strings.TrimPrefix(url, "http://"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(4<<20), grpc.WithInitialConnWindowSize(16<<20),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, ferrymqv1.NewMessagingServiceClient(conn), nil
+}
+
+// barePublish is one publish stream.
+type barePublish struct {
+	conn   *grpc.ClientConn
+	stream ferrymqv1.MessagingService_PublishStreamClient
+	lastID int64
+	open   chan struct{}
+	// Why confirms come no more.
+	ended chan error
+}
+
+func newBarePublish(ctx context.Context, url string) (*barePublish, error) {
+	conn, client, err := stub(url)
 	if err != nil {
 		return nil, err
 	}
-	return ferrymqv1.NewMessagingServiceClient(conn), nil
+	stream, err := client.PublishStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &barePublish{conn: conn, stream: stream, open: make(chan struct{}, batchesOpen), ended: make(chan error, 1)}
+	go func() { p.ended <- p.receive() }()
+	return p, nil
 }
 
-func bareBatch(id int64) *ferrymqv1.PublishStreamRequest {
+func (p *barePublish) receive() error {
+	for {
+		response, err := p.stream.Recv()
+		if err != nil {
+			return err
+		}
+		for range response.Confirms {
+			<-p.open
+		}
+	}
+}
+
+func (p *barePublish) run(_ context.Context, length time.Duration) (int, time.Duration, error) {
+	begin, count := time.Now(), 0
+	for time.Since(begin) < length {
+		if err := p.take(1); err != nil {
+			return 0, 0, err
+		}
+		if err := p.stream.Send(p.batch()); err != nil {
+			return 0, 0, err
+		}
+		count += batchMessages
+	}
+	// All is confirmed once every place can be had.
+	if err := p.take(batchesOpen); err != nil {
+		return 0, 0, err
+	}
+	took := time.Since(begin)
+	for range batchesOpen {
+		<-p.open
+	}
+	return count, took, nil
+}
+
+func (p *barePublish) take(places int) error {
+	for range places {
+		select {
+		case p.open <- struct{}{}:
+		case err := <-p.ended:
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *barePublish) batch() *ferrymqv1.PublishStreamRequest {
 	messages := make([]*ferrymqv1.Message, batchMessages)
 	for i := range messages {
 		messages[i] = &ferrymqv1.Message{Payload: payload}
 	}
-	batch := &ferrymqv1.PublishRequest{Destination: &ferrymqv1.PublishRequest_Queue{Queue: "bench"}, Messages: messages}
-	return &ferrymqv1.PublishStreamRequest{Id: id, Batch: batch}
+	p.lastID++
+	batch := &ferrymqv1.PublishRequest{Destination: &ferrymqv1.PublishRequest_Queue{Queue: noopQueue}, Messages: messages}
+	return &ferrymqv1.PublishStreamRequest{Id: p.lastID, Batch: batch}
 }
 
-// barePublish publishes for so long, with so many batches open at once.
-func barePublish(ctx context.Context, url string, length time.Duration) (int, error) {
-	client, err := stub(url)
-	if err != nil {
-		return 0, err
-	}
-	return bareSend(ctx, client, length)
+func (p *barePublish) close(context.Context) error { return p.conn.Close() }
+
+// bareConsume is one stream that takes and acks.
+type bareConsume struct {
+	conn   *grpc.ClientConn
+	stream ferrymqv1.MessagingService_ConsumeClient
+	lastID int64
 }
 
-func bareSend(ctx context.Context, client ferrymqv1.MessagingServiceClient, length time.Duration) (int, error) {
-	stream, err := client.PublishStream(ctx)
+func newBareConsume(ctx context.Context, url string) (*bareConsume, error) {
+	conn, client, err := stub(url)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	open, confirmed := make(chan struct{}, batchesOpen), 0
-	var both errgroup.Group
-	both.Go(func() error {
-		id := int64(0)
-		for end := time.Now().Add(length); time.Now().Before(end); id++ {
-			open <- struct{}{}
-			if err := stream.Send(bareBatch(id)); err != nil {
-				return err
-			}
-		}
-		return stream.CloseSend()
-	})
-	both.Go(func() error {
-		for {
-			response, err := stream.Recv()
-			if err != nil {
-				// In order, or the sending side fails too.
-				return nil
-			}
-			for _, confirm := range response.Confirms {
-				confirmed += len(confirm.GetConfirmed().GetResults())
-				<-open
-			}
-		}
-	})
-	err = both.Wait()
-	return confirmed, err
+	stream, err := client.Consume(ctx)
+	if err != nil {
+		return nil, err
+	}
+	open := &ferrymqv1.SubscribeRequest{
+		Source:   &ferrymqv1.SubscribeRequest_Queue{Queue: noopQueue},
+		Prefetch: prefetch, PrefetchBytes: prefetchBytes, MaxResponseBytes: 64 << 20, ResumeWithin: durationpb.New(30 * time.Second),
+	}
+	return &bareConsume{conn: conn, stream: stream}, stream.Send(&ferrymqv1.ConsumeRequest{Open: open})
 }
 
-// bareThrough publishes, and takes and acks, at the same time; what it counts is the fewer of the two.
-func bareThrough(ctx context.Context, url string, length time.Duration) (int, error) {
-	client, err := stub(url)
-	if err != nil {
-		return 0, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
-	published, acked := 0, 0
-	var both errgroup.Group
-	both.Go(func() error {
-		var err error
-		published, err = bareSend(context.WithoutCancel(ctx), client, length)
-		return err
-	})
-	both.Go(func() error {
-		var err error
-		acked, err = bareReceive(ctx, client)
-		return err
-	})
-	err = both.Wait()
-	return min(published, acked), err
-}
-
-func bareReceive(ctx context.Context, client ferrymqv1.MessagingServiceClient) (int, error) {
-	source := &ferrymqv1.SubscribeRequest_Queue{Queue: "bench-1024"}
-	stream, err := client.Subscribe(ctx, &ferrymqv1.SubscribeRequest{Source: source})
-	if err != nil {
-		return 0, err
-	}
-	acked := 0
-	for {
-		response, err := stream.Recv()
-		if ctx.Err() != nil {
-			return acked, nil
-		}
+func (c *bareConsume) run(_ context.Context, length time.Duration) (int, time.Duration, error) {
+	begin, acked := time.Now(), 0
+	for time.Since(begin) < length {
+		response, err := c.stream.Recv()
 		if err != nil {
-			return 0, err
+			return 0, 0, err
+		}
+		if len(response.Deliveries) == 0 {
+			continue
 		}
 		ids := make([][]byte, len(response.Deliveries))
 		for i, delivery := range response.Deliveries {
 			ids[i] = delivery.AckId
 		}
-		if len(ids) == 0 {
-			continue
+		c.lastID++
+		ack := &ferrymqv1.Settlement{Id: c.lastID, Action: &ferrymqv1.Settlement_Ack{Ack: &ferrymqv1.AckRequest{AckIds: ids}}}
+		if err := c.stream.Send(&ferrymqv1.ConsumeRequest{Settlements: []*ferrymqv1.Settlement{ack}}); err != nil {
+			return 0, 0, err
 		}
-		if _, err := client.Ack(ctx, &ferrymqv1.AckRequest{AckIds: ids}); err == nil {
-			acked += len(ids)
-		}
+		acked += len(ids)
 	}
+	return acked, time.Since(begin), nil
 }
+
+func (c *bareConsume) close(context.Context) error { return c.conn.Close() }
