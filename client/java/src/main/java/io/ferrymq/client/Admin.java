@@ -7,57 +7,38 @@ import io.ferrymq.v1.CreateBindingRequest;
 import io.ferrymq.v1.CreateBindingResponse;
 import io.ferrymq.v1.CreateQueueRequest;
 import io.ferrymq.v1.CreateQueueResponse;
-import io.ferrymq.v1.CreateSnapshotRequest;
 import io.ferrymq.v1.CreateTopicRequest;
 import io.ferrymq.v1.CreateTopicResponse;
 import io.ferrymq.v1.DeleteBindingRequest;
 import io.ferrymq.v1.DeleteQueueRequest;
 import io.ferrymq.v1.DeleteQueueResponse;
-import io.ferrymq.v1.DeleteSnapshotRequest;
 import io.ferrymq.v1.DeleteTopicRequest;
 import io.ferrymq.v1.GetBindingRequest;
 import io.ferrymq.v1.GetQueueRequest;
-import io.ferrymq.v1.GetSnapshotRequest;
-import io.ferrymq.v1.GetStatsRequest;
-import io.ferrymq.v1.GetStatsResponse;
 import io.ferrymq.v1.GetTopicRequest;
 import io.ferrymq.v1.ListBindingsRequest;
 import io.ferrymq.v1.ListBindingsResponse;
 import io.ferrymq.v1.ListQueuesRequest;
 import io.ferrymq.v1.ListQueuesResponse;
-import io.ferrymq.v1.ListSnapshotsRequest;
-import io.ferrymq.v1.ListSnapshotsResponse;
 import io.ferrymq.v1.ListTopicsRequest;
 import io.ferrymq.v1.ListTopicsResponse;
-import io.ferrymq.v1.LogPoint;
-import io.ferrymq.v1.OperationsServiceGrpc;
-import io.ferrymq.v1.PauseRequest;
-import io.ferrymq.v1.PeekRequest;
-import io.ferrymq.v1.PeekResponse;
-import io.ferrymq.v1.PurgeRequest;
 import io.ferrymq.v1.Queue;
-import io.ferrymq.v1.QueueStats;
 import io.ferrymq.v1.ResourceView;
-import io.ferrymq.v1.ResumeRequest;
-import io.ferrymq.v1.SeekRequest;
-import io.ferrymq.v1.SeekResponse;
-import io.ferrymq.v1.Snapshot;
 import io.ferrymq.v1.Topic;
 import io.ferrymq.v1.UpdateQueueRequest;
 import io.ferrymq.v1.UpdateTopicRequest;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collection;
 import java.util.List;
 
-/** Topics, queues, bindings, snapshots, stats: one call each, which waits for the answer and fails with a {@link FerryException}. */
-public final class Admin {
-    /** The most that the broker puts on one page. */
-    private static final int PAGE_SIZE = 1000;
-
+/**
+ * Topics, queues, bindings, and all that {@link Operations} has: one call each, which waits for the answer and fails with a
+ * {@link FerryException}.
+ */
+public final class Admin extends Operations {
     private final Connection connection;
 
     Admin(Connection connection) {
+        super(connection);
         this.connection = connection;
     }
 
@@ -104,16 +85,13 @@ public final class Admin {
      * @return all of them, by name
      */
     public List<Topic> listTopics(String prefix) {
-        List<Topic> all = new ArrayList<>();
         ListTopicsRequest.Builder request =
-                ListTopicsRequest.newBuilder().setPageSize(PAGE_SIZE).setPrefix(prefix);
-        ListTopicsResponse page;
-        do {
-            page = connection.ask(AdminServiceGrpc.getListTopicsMethod(), request.build());
-            all.addAll(page.getTopicsList());
-            request.setPageToken(page.getNextPageToken());
-        } while (!page.getNextPageToken().isEmpty());
-        return all;
+                ListTopicsRequest.newBuilder().setPageSize(Connection.PAGE_SIZE).setPrefix(prefix);
+        return connection.pages(
+                AdminServiceGrpc.getListTopicsMethod(),
+                token -> request.setPageToken(token).build(),
+                ListTopicsResponse::getTopicsList,
+                ListTopicsResponse::getNextPageToken);
     }
 
     /**
@@ -197,16 +175,13 @@ public final class Admin {
      * @return all of them, by name
      */
     public List<Queue> listQueues(String prefix) {
-        List<Queue> all = new ArrayList<>();
         ListQueuesRequest.Builder request =
-                ListQueuesRequest.newBuilder().setPageSize(PAGE_SIZE).setPrefix(prefix);
-        ListQueuesResponse page;
-        do {
-            page = connection.ask(AdminServiceGrpc.getListQueuesMethod(), request.build());
-            all.addAll(page.getQueuesList());
-            request.setPageToken(page.getNextPageToken());
-        } while (!page.getNextPageToken().isEmpty());
-        return all;
+                ListQueuesRequest.newBuilder().setPageSize(Connection.PAGE_SIZE).setPrefix(prefix);
+        return connection.pages(
+                AdminServiceGrpc.getListQueuesMethod(),
+                token -> request.setPageToken(token).build(),
+                ListQueuesResponse::getQueuesList,
+                ListQueuesResponse::getNextPageToken);
     }
 
     /**
@@ -274,18 +249,15 @@ public final class Admin {
      * @return all of them, by name
      */
     public List<Binding> listBindings(String topic, String queue) {
-        List<Binding> all = new ArrayList<>();
         ListBindingsRequest.Builder request = ListBindingsRequest.newBuilder()
-                .setPageSize(PAGE_SIZE)
+                .setPageSize(Connection.PAGE_SIZE)
                 .setTopic(topic)
                 .setQueue(queue);
-        ListBindingsResponse page;
-        do {
-            page = connection.ask(AdminServiceGrpc.getListBindingsMethod(), request.build());
-            all.addAll(page.getBindingsList());
-            request.setPageToken(page.getNextPageToken());
-        } while (!page.getNextPageToken().isEmpty());
-        return all;
+        return connection.pages(
+                AdminServiceGrpc.getListBindingsMethod(),
+                token -> request.setPageToken(token).build(),
+                ListBindingsResponse::getBindingsList,
+                ListBindingsResponse::getNextPageToken);
     }
 
     /**
@@ -302,153 +274,6 @@ public final class Admin {
         return connection
                 .ask(AdminServiceGrpc.getDeleteBindingMethod(), request)
                 .getDeleted();
-    }
-
-    /**
-     * Takes a snapshot of a queue's progress, to seek to.
-     *
-     * @param snapshot its name, the queue, how long it is kept
-     * @return as it was taken
-     */
-    public Snapshot createSnapshot(Snapshot snapshot) {
-        return connection
-                .ask(
-                        AdminServiceGrpc.getCreateSnapshotMethod(),
-                        CreateSnapshotRequest.newBuilder().setSnapshot(snapshot).build())
-                .getSnapshot();
-    }
-
-    /**
-     * A snapshot.
-     *
-     * @param name its name
-     * @return the snapshot
-     */
-    public Snapshot getSnapshot(String name) {
-        return connection
-                .ask(
-                        AdminServiceGrpc.getGetSnapshotMethod(),
-                        GetSnapshotRequest.newBuilder().setName(name).build())
-                .getSnapshot();
-    }
-
-    /**
-     * Snapshots of a queue.
-     *
-     * @param queue empty for any
-     * @return all of them, by name
-     */
-    public List<Snapshot> listSnapshots(String queue) {
-        List<Snapshot> all = new ArrayList<>();
-        ListSnapshotsRequest.Builder request =
-                ListSnapshotsRequest.newBuilder().setPageSize(PAGE_SIZE).setQueue(queue);
-        ListSnapshotsResponse page;
-        do {
-            page = connection.ask(AdminServiceGrpc.getListSnapshotsMethod(), request.build());
-            all.addAll(page.getSnapshotsList());
-            request.setPageToken(page.getNextPageToken());
-        } while (!page.getNextPageToken().isEmpty());
-        return all;
-    }
-
-    /**
-     * Deletes a snapshot; what only it needed is kept no more.
-     *
-     * @param name its name
-     * @return false if it was not there
-     */
-    public boolean deleteSnapshot(String name) {
-        DeleteSnapshotRequest request = DeleteSnapshotRequest.newBuilder()
-                .setName(name)
-                .setAllowMissing(true)
-                .build();
-        return connection
-                .ask(AdminServiceGrpc.getDeleteSnapshotMethod(), request)
-                .getDeleted();
-    }
-
-    /**
-     * Looks at messages without taking them: one page.
-     *
-     * @param request of which queue or topic, and from where
-     * @return the page
-     */
-    public PeekResponse peek(PeekRequest request) {
-        return connection.ask(OperationsServiceGrpc.getPeekMethod(), request);
-    }
-
-    /**
-     * Drops what waits in a queue; what consumers hold stays.
-     *
-     * @param queue the queue's name
-     * @return how many messages that were
-     */
-    public long purge(String queue) {
-        return connection
-                .ask(
-                        OperationsServiceGrpc.getPurgeMethod(),
-                        PurgeRequest.newBuilder().setQueue(queue).build())
-                .getMessages();
-    }
-
-    /**
-     * Stops deliveries of a queue; publishing and settling go on.
-     *
-     * @param queue the queue's name
-     */
-    public void pause(String queue) {
-        connection.ask(
-                OperationsServiceGrpc.getPauseMethod(),
-                PauseRequest.newBuilder().setQueue(queue).build());
-    }
-
-    /**
-     * Starts deliveries of a queue again.
-     *
-     * @param queue the queue's name
-     */
-    public void resume(String queue) {
-        connection.ask(
-                OperationsServiceGrpc.getResumeMethod(),
-                ResumeRequest.newBuilder().setQueue(queue).build());
-    }
-
-    /**
-     * Moves a queue's progress, back (replay) or forward (skip).
-     *
-     * @param queue the queue's name
-     * @param to see {@link Points}
-     * @return what is ready then, and whether some of it is kept no more
-     */
-    public SeekResponse seek(String queue, LogPoint to) {
-        return connection.ask(
-                OperationsServiceGrpc.getSeekMethod(),
-                SeekRequest.newBuilder().setQueue(queue).setTo(to).build());
-    }
-
-    /**
-     * Numbers of the broker, and of the topics and queues that are named.
-     *
-     * @param topics their names
-     * @param queues their names
-     * @return at one moment
-     */
-    public GetStatsResponse stats(Collection<String> topics, Collection<String> queues) {
-        GetStatsRequest request = GetStatsRequest.newBuilder()
-                .addAllTopics(topics)
-                .addAllQueues(queues)
-                .build();
-        return connection.ask(OperationsServiceGrpc.getGetStatsMethod(), request);
-    }
-
-    /**
-     * Numbers of one queue.
-     *
-     * @param queue the queue's name
-     * @return at one moment
-     */
-    public QueueStats queueStats(String queue) {
-        return stats(List.of(), List.of(queue)).getQueuesOrThrow(queue);
     }
 
     private static FieldMask mask(String... fields) {

@@ -1,6 +1,7 @@
 package io.ferrymq.client;
 
 import io.ferrymq.v1.Message;
+import io.ferrymq.v1.PublishConfirm;
 import io.ferrymq.v1.PublishRequest;
 import io.ferrymq.v1.PublishResult;
 import io.ferrymq.v1.PublishStreamRequest;
@@ -31,6 +32,11 @@ final class Batch {
         this.bytes += bytes;
     }
 
+    /** On this stream or on one before it. */
+    boolean wasSent() {
+        return id != 0;
+    }
+
     /** The same each time it is sent. */
     PublishStreamRequest request(PublishRequest template) {
         if (request == null) {
@@ -44,7 +50,15 @@ final class Batch {
     }
 
     /** Tells everyone who waits. */
-    void confirm(List<PublishResult> results) {
+    void answer(PublishConfirm confirm) {
+        if (confirm.hasConfirmed()) {
+            confirm(confirm.getConfirmed().getResultsList());
+        } else {
+            refuse(Errors.of(confirm.getFailure()));
+        }
+    }
+
+    private void confirm(List<PublishResult> results) {
         for (int at = 0; at < confirms.size(); at++) {
             if (at < results.size()) {
                 confirms.get(at).complete(results.get(at));
@@ -55,13 +69,16 @@ final class Batch {
         }
     }
 
-    /** Tells everyone who waits; true if somebody did. */
-    boolean fail(FerryException error) {
+    /** Tells everyone who waits, or the log if nobody does. */
+    void refuse(FerryException error) {
         boolean somebody = false;
         for (CompletableFuture<PublishResult> confirm : confirms) {
             somebody |= confirm.getNumberOfDependents() > 0;
             confirm.completeExceptionally(error);
         }
-        return somebody;
+        if (!somebody) {
+            Log.warn("a batch of " + confirms.size() + " messages that nobody waits for was refused: "
+                    + error.getMessage());
+        }
     }
 }

@@ -26,13 +26,16 @@ final class BatchBuffer {
         this.bytesMax = bytesMax;
     }
 
-    void add(Message message, long bytes, CompletableFuture<PublishResult> confirm, long now) {
+    /** True if it begins a batch or fills one. */
+    boolean add(Message message, long bytes, CompletableFuture<PublishResult> confirm) {
         Batch last = batches.peekLast();
-        if (last == null || last.id != 0 || isFull(last) || last.bytes + bytes > bytesMax) {
-            last = new Batch(now);
+        boolean begins = last == null || last.id != 0 || isFull(last) || last.bytes + bytes > bytesMax;
+        if (begins) {
+            last = new Batch(System.nanoTime());
             batches.add(last);
         }
         last.add(message, bytes, confirm);
+        return begins || isFull(last);
     }
 
     private boolean isFull(Batch batch) {

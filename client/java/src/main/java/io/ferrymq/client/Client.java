@@ -11,7 +11,6 @@ import io.ferrymq.v1.PublishResult;
 import io.ferrymq.v1.PullRequest;
 import io.ferrymq.v1.PullResponse;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
 import java.util.Set;
@@ -177,9 +176,9 @@ public final class Client implements AutoCloseable {
     }
 
     private Subscriber subscribe(Source source, SubscriberOptions options, boolean own) {
-        // Where a broadcast that breaks before its first message goes on.
-        LogPoint since = source.beginsNow() ? now() : null;
-        Consumption consumption = new Consumption(connection, source, options.of(source), since);
+        // What is latest now is another place when a broadcast is opened again.
+        LogPoint now = source.meansNow() ? now() : null;
+        Consumption consumption = new Consumption(connection, new Opening(source, options.of(source), now));
         if (!consumption.opensWithin(connection.options.callTimeout)) {
             consumption.cancel();
             throw FerryException.timeout("the broker did not open the stream within " + connection.options.callTimeout);
@@ -269,11 +268,9 @@ public final class Client implements AutoCloseable {
             return List.of();
         }
         Duration lease = response.hasLease() ? Durations.read(response.getLease()) : LEASE;
-        Leases leases = new Leases(connection, response.getDeliveriesList(), lease, pulled::remove);
+        Leases leases = new Leases(connection, lease, pulled::remove);
         pulled.add(leases);
-        List<Delivery> deliveries = new ArrayList<>(response.getDeliveriesCount());
-        response.getDeliveriesList().forEach(delivery -> deliveries.add(new Delivery(delivery, leases)));
-        return deliveries;
+        return leases.hold(response.getDeliveriesList());
     }
 
     /**
@@ -287,6 +284,7 @@ public final class Client implements AutoCloseable {
         closeAll(subscribers);
         List.copyOf(pulled).forEach(Leases::close);
         closeAll(publishers);
+        admin.close();
         connection.close();
     }
 

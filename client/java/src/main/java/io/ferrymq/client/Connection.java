@@ -7,6 +7,8 @@ import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
 import java.net.URI;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
@@ -18,9 +20,13 @@ import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 
 /** The connection and the threads that all of a client share. */
 final class Connection {
+    /** The most that the broker puts on one page. */
+    static final int PAGE_SIZE = 1000;
+
     /** The largest response that the protocol lets a stream ask for. */
     private static final int RESPONSE_BYTES_MAX = 256 << 20;
 
@@ -96,6 +102,22 @@ final class Connection {
     /** As {@link #call}, with the default deadline, waited for. */
     <Q, R> R ask(MethodDescriptor<Q, R> method, Q request) {
         return Futures.get(call(method, request, options.callTimeout));
+    }
+
+    /** As {@link #ask}, page after page. */
+    <Q, R, T> List<T> pages(
+            MethodDescriptor<Q, R> method,
+            Function<String, Q> request,
+            Function<R, List<T>> items,
+            Function<R, String> next) {
+        List<T> all = new ArrayList<>();
+        String token = "";
+        do {
+            R page = ask(method, request.apply(token));
+            all.addAll(items.apply(page));
+            token = next.apply(page);
+        } while (!token.isEmpty());
+        return all;
     }
 
     Backoff backoff() {

@@ -1,71 +1,56 @@
 package io.ferrymq.client;
 
-import com.google.protobuf.ByteString;
 import io.ferrymq.v1.ConsumeRequest;
 import io.ferrymq.v1.ConsumeResponse;
-import io.ferrymq.v1.LogPoint;
 import io.ferrymq.v1.MessagingServiceGrpc;
 import io.ferrymq.v1.Opened;
-import io.ferrymq.v1.Position;
 import io.ferrymq.v1.SettleStatus;
 import io.ferrymq.v1.SettlementResult;
 import io.ferrymq.v1.SubscribeRequest;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Owns a subscriber's stream, what is held and what is being settled, over reconnects. */
+/** Owns a subscriber's stream, over reconnects: hands on what comes, and sends what is {@link Pending}. */
 final class Consumption implements Settler {
-    /** So many groups of settlements are on their way before more wait to be a whole group. */
-    private static final int GROUPS_ON_THEIR_WAY = 4;
     /** Where nothing is settled: responses that wait for the program. */
     private static final int RESPONSES_MAX = 4;
 
     private final Connection connection;
-    /** Nothing is settled: gRPC's flow control bounds what waits. */
-    private final boolean unsettled;
-
     private final boolean broadcast;
-    private final DeliveryBuffer buffer;
-    private final Backoff backoff;
+    private final boolean unsettled;
+    private final ItemBuffer<Delivery> buffer;
+    private final Pending pending = new Pending();
     private final CompletableFuture<Opened> opened = new CompletableFuture<>();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
 
     private final ReentrantLock lock = new ReentrantLock();
-    // All of what follows is under the lock.
-    private final SubscribeRequest.Builder request;
-    private final Settlements settlements = new Settlements();
-    private final Set<ByteString> held = new HashSet<>();
+    // All of what follows is under the lock, which comes before that of what is pending.
+    private final Opening opening;
+    private final Backoff backoff;
     private Call<ConsumeRequest, ConsumeResponse> call;
     /** The first request of this stream has been sent: settlements may follow. */
     private boolean announced;
 
-    private Position last;
     private boolean sending;
     private boolean closing;
     private boolean halfClosed;
-    private FerryException over;
+    private boolean over;
 
-    /** `since`: a broadcast that has delivered nothing yet goes on from here after a break; null otherwise. */
-    Consumption(Connection connection, Source source, SubscribeRequest.Builder request, LogPoint since) {
+    Consumption(Connection connection, Opening opening) {
         this.connection = connection;
-        this.request = request;
-        broadcast = source.isBroadcast();
-        unsettled = broadcast || request.getAtMostOnce();
+        this.opening = opening;
+        broadcast = opening.isBroadcast();
+        unsettled = opening.isUnsettled();
         backoff = connection.backoff();
-        buffer = new DeliveryBuffer(this::taken);
-        open(request.build());
-        if (since != null) {
-            request.setStart(since);
-        }
+        buffer = new ItemBuffer<>(this::taken);
+        open();
     }
 
-    DeliveryBuffer buffer() {
+    ItemBuffer<Delivery> buffer() {
         return buffer;
     }
 
@@ -78,17 +63,18 @@ final class Consumption implements Settler {
         return Futures.ends(opened, time);
     }
 
-    private void open(SubscribeRequest first) {
+    private void open() {
         Call<ConsumeRequest, ConsumeResponse> next = connection.stream(MessagingServiceGrpc.getConsumeMethod());
+        SubscribeRequest first;
         lock.lock();
         try {
-            if (over != null) {
+            if (over) {
                 return;
             }
             call = next;
             announced = false;
             halfClosed = false;
-            settlements.startAgain();
+            first = opening.next(pending.startAgain());
         } finally {
             lock.unlock();
         }
@@ -104,59 +90,37 @@ final class Consumption implements Settler {
     }
 
     @Override
-    public CompletableFuture<SettleStatus> settle(ByteString ackId, Settle how) {
+    public CompletableFuture<SettleStatus> settle(Delivery delivery, Settle how) {
         CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
-        boolean sends;
-        lock.lock();
-        try {
-            if (over != null || closing && halfClosed) {
-                answer.completeExceptionally(over == null ? closed() : over);
-                return answer;
-            }
-            settlements.add(ackId, how, answer);
-            sends = maySend();
-        } finally {
-            lock.unlock();
-        }
-        if (sends) {
+        if (pending.settle(delivery, how, answer) && maySend()) {
             // In another thread: what is settled meanwhile goes along.
             connection.executor.execute(this::send);
         }
         return answer;
     }
 
-    private static FerryException closed() {
-        return FerryException.unavailable("the subscriber is closed");
-    }
-
     private void pump() {
-        boolean sends;
-        lock.lock();
-        try {
-            sends = maySend();
-        } finally {
-            lock.unlock();
-        }
-        if (sends) {
+        if (maySend()) {
             send();
         }
     }
 
     /** True for the one thread that sends until there is nothing more to send. */
     private boolean maySend() {
-        if (sending || call == null) {
-            return false;
+        lock.lock();
+        try {
+            if (sending || call == null) {
+                return false;
+            }
+            sending = isReady();
+            return sending;
+        } finally {
+            lock.unlock();
         }
-        sending = isReady();
-        return sending;
     }
 
     private boolean isReady() {
-        if (!announced || halfClosed || !call.isReady()) {
-            return false;
-        }
-        boolean room = settlements.waiting() < GROUPS_ON_THEIR_WAY || settlements.hasFull() || closing;
-        return settlements.hasUnsent() ? room : closing;
+        return announced && !halfClosed && (closing || pending.isReady()) && call.isReady();
     }
 
     private void send() {
@@ -170,7 +134,7 @@ final class Consumption implements Settler {
                     return;
                 }
                 on = call;
-                groups = settlements.take(Settlements.GROUP_MAX);
+                groups = pending.take(closing);
                 halfClosed = groups.isEmpty();
             } finally {
                 lock.unlock();
@@ -214,27 +178,16 @@ final class Consumption implements Settler {
 
     /** Whether there are deliveries in it. */
     private boolean received(ConsumeResponse response) {
-        List<Delivery> deliveries = new ArrayList<>(response.getDeliveriesCount());
-        List<SettleGroup> groups = new ArrayList<>(response.getSettledCount());
         lock.lock();
         try {
             backoff.reset();
-            if (response.hasOpened()) {
-                request.setResumeToken(response.getOpened().getResumeToken());
+            if (response.hasOpened() && opening.opened(response.getOpened())) {
+                pending.forgetAll();
+                buffer.clear();
             }
-            for (SettlementResult result : response.getSettledList()) {
-                SettleGroup group = settlements.answered(result.getId());
-                groups.add(group);
-                if (group != null) {
-                    group.settled(held::remove);
-                }
-            }
-            for (io.ferrymq.v1.Delivery delivery : response.getDeliveriesList()) {
-                deliveries.add(new Delivery(delivery, this));
-                last = delivery.getPosition();
-                if (!delivery.getAckId().isEmpty()) {
-                    held.add(delivery.getAckId());
-                }
+            if (response.getDeliveriesCount() > 0) {
+                opening.delivered(response.getDeliveries(response.getDeliveriesCount() - 1)
+                        .getPosition());
             }
         } finally {
             lock.unlock();
@@ -242,15 +195,25 @@ final class Consumption implements Settler {
         if (response.hasOpened()) {
             opened.complete(response.getOpened());
         }
-        if (!deliveries.isEmpty()) {
-            buffer.put(deliveries);
+        if (response.getDeliveriesCount() > 0) {
+            deliver(response.getDeliveriesList());
         }
-        if (!groups.isEmpty()) {
+        if (response.getSettledCount() > 0) {
+            List<SettleGroup> groups = pending.answered(response.getSettledList());
             // Elsewhere, as what hangs on a settlement may wait for something.
             connection.executor.execute(() -> answer(groups, response.getSettledList()));
             pump();
         }
-        return !deliveries.isEmpty();
+        return response.getDeliveriesCount() > 0;
+    }
+
+    private void deliver(List<io.ferrymq.v1.Delivery> came) {
+        List<Delivery> deliveries = new ArrayList<>(came.size());
+        for (io.ferrymq.v1.Delivery delivery : came) {
+            deliveries.add(new Delivery(delivery, this));
+        }
+        pending.hold(deliveries);
+        buffer.put(deliveries);
     }
 
     private static void answer(List<SettleGroup> groups, List<SettlementResult> results) {
@@ -286,60 +249,26 @@ final class Consumption implements Settler {
         lock.lock();
         try {
             call = null;
-            orderly = error == null && (closing || broadcast);
-            if (!orderly && why.isPassing() && !closing && opened.isDone()) {
+            orderly = closing || error == null && broadcast;
+            if (!orderly && opened.isDone() && opening.goesOnAfter(why)) {
                 pause = backoff.next(why.retryAfter().orElse(null));
             }
         } finally {
             lock.unlock();
         }
         if (pause == null) {
-            end(why, orderly || isClosing());
+            end(why, orderly);
             return;
         }
         Log.warn("stream of deliveries broke off, opening again in " + pause.toMillis() + " ms: " + why.getMessage());
-        connection.timer.schedule(this::again, pause.toNanos(), TimeUnit.NANOSECONDS);
-    }
-
-    private void again() {
-        SubscribeRequest resuming;
-        lock.lock();
-        try {
-            resuming = resuming();
-        } finally {
-            lock.unlock();
-        }
-        open(resuming);
-    }
-
-    /** The request that goes on where this stream broke off. */
-    private SubscribeRequest resuming() {
-        SubscribeRequest.Builder next = request.clone();
-        if (broadcast && last != null) {
-            next.setStart(Points.position(
-                    last.toBuilder().setOffset(last.getOffset() + 1).build()));
-        }
-        return next.addAllHeldAckIds(held).build();
-    }
-
-    private boolean isClosing() {
-        lock.lock();
-        try {
-            return closing;
-        } finally {
-            lock.unlock();
-        }
+        connection.timer.schedule(this::open, pause.toNanos(), TimeUnit.NANOSECONDS);
     }
 
     private void end(FerryException why, boolean orderly) {
-        List<SettleGroup> lost;
         lock.lock();
-        try {
-            over = over == null ? why : over;
-            lost = settlements.end();
-        } finally {
-            lock.unlock();
-        }
+        over = true;
+        lock.unlock();
+        List<SettleGroup> lost = pending.end(why);
         opened.completeExceptionally(why);
         buffer.end(orderly ? null : why, false);
         connection.executor.execute(() -> {
@@ -354,14 +283,13 @@ final class Consumption implements Settler {
         lock.lock();
         try {
             closing = true;
-            waits = call != null || over != null;
-            over = waits ? over : closed();
+            waits = call != null || over;
         } finally {
             lock.unlock();
         }
         buffer.end(null, true);
         if (!waits) {
-            end(closed(), true);
+            end(Pending.closed(), true);
         }
         pump();
         if (!Futures.ends(ended, connection.options.callTimeout)) {

@@ -1,5 +1,6 @@
 package io.ferrymq.client;
 
+import com.google.protobuf.ByteString;
 import io.ferrymq.v1.NackMode;
 import io.ferrymq.v1.SettleStatus;
 import java.time.Duration;
@@ -15,6 +16,9 @@ import java.util.concurrent.CompletableFuture;
  * it is answered. A lost lease that nobody waits for is a line of log.
  */
 public final class Delivery extends Received {
+    /** Of the {@link Held} that it is in, under the lock of that: where; below 0 once it is out. */
+    int heldAt = -1;
+
     private final Settler settler;
 
     Delivery(io.ferrymq.v1.Delivery delivery, Settler settler) {
@@ -102,9 +106,13 @@ public final class Delivery extends Received {
     }
 
     private CompletableFuture<SettleStatus> settle(Settle how) {
-        if (wire().getAckId().isEmpty()) {
+        if (ackId().isEmpty()) {
             return CompletableFuture.completedFuture(SettleStatus.SETTLE_STATUS_OK);
         }
-        return settler.settle(wire().getAckId(), how);
+        return settler.settle(this, how);
+    }
+
+    ByteString ackId() {
+        return wire().getAckId();
     }
 }

@@ -11,9 +11,7 @@ import io.ferrymq.v1.NackResponse;
 import io.ferrymq.v1.SettleStatus;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.TimeUnit;
@@ -32,24 +30,34 @@ final class Leases implements Settler {
     private final ScheduledFuture<?> renewal;
     private final ReentrantLock lock = new ReentrantLock();
     // All of what follows is under the lock.
-    private final Set<ByteString> held = new HashSet<>();
+    private final Held held = new Held();
     private final Settlements settlements = new Settlements();
     private boolean calling;
 
-    Leases(Connection connection, List<io.ferrymq.v1.Delivery> deliveries, Duration lease, Consumer<Leases> done) {
+    Leases(Connection connection, Duration lease, Consumer<Leases> done) {
         this.connection = connection;
         this.done = done;
-        deliveries.forEach(delivery -> held.add(delivery.getAckId()));
         long every = Math.max(RENEWAL_LEAST_MS, lease.toMillis() / 2);
         renewal = connection.timer.scheduleWithFixedDelay(this::renew, every, every, TimeUnit.MILLISECONDS);
     }
 
+    /** What a pull has brought, once. */
+    List<Delivery> hold(List<io.ferrymq.v1.Delivery> pulled) {
+        lock.lock();
+        try {
+            pulled.forEach(delivery -> held.add(new Delivery(delivery, this)));
+            return held.list();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     @Override
-    public CompletableFuture<SettleStatus> settle(ByteString ackId, Settle how) {
+    public CompletableFuture<SettleStatus> settle(Delivery delivery, Settle how) {
         CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
         lock.lock();
         try {
-            settlements.add(ackId, how, answer);
+            settlements.add(delivery, how, answer);
         } finally {
             lock.unlock();
         }
@@ -96,7 +104,7 @@ final class Leases implements Settler {
         lock.lock();
         try {
             calling = false;
-            group.settled(held::remove);
+            group.settled(held);
             over = held.isEmpty() && !settlements.hasUnsent();
         } finally {
             lock.unlock();
@@ -113,27 +121,27 @@ final class Leases implements Settler {
     }
 
     private void renew() {
-        List<ByteString> all = held();
+        List<Delivery> all = held();
         for (int from = 0; from < all.size(); from += IDS_MAX) {
-            List<ByteString> some = all.subList(from, Math.min(from + IDS_MAX, all.size()));
+            List<Delivery> some = all.subList(from, Math.min(from + IDS_MAX, all.size()));
             ExtendLeaseRequest request =
-                    ExtendLeaseRequest.newBuilder().addAllAckIds(some).build();
+                    ExtendLeaseRequest.newBuilder().addAllAckIds(ackIds(some)).build();
             connection
                     .call(MessagingServiceGrpc.getExtendLeaseMethod(), request, connection.options.callTimeout)
                     .whenComplete((response, error) -> renewed(some, response, error));
         }
     }
 
-    private void renewed(List<ByteString> ids, ExtendLeaseResponse response, Throwable error) {
+    private void renewed(List<Delivery> some, ExtendLeaseResponse response, Throwable error) {
         if (error != null) {
             Log.warn("leases of pulled messages were not extended: " + error.getMessage());
             return;
         }
         lock.lock();
         try {
-            for (int at = 0; at < Math.min(ids.size(), response.getStatusesCount()); at++) {
+            for (int at = 0; at < Math.min(some.size(), response.getStatusesCount()); at++) {
                 boolean lost = response.getStatuses(at) == SettleStatus.SETTLE_STATUS_LEASE_LOST;
-                if (lost && held.remove(ids.get(at))) {
+                if (lost && held.remove(some.get(at))) {
                     Log.warn("the lease of a pulled message was lost");
                 }
             }
@@ -142,10 +150,14 @@ final class Leases implements Settler {
         }
     }
 
-    private List<ByteString> held() {
+    private static List<ByteString> ackIds(List<Delivery> deliveries) {
+        return deliveries.stream().map(Delivery::ackId).toList();
+    }
+
+    private List<Delivery> held() {
         lock.lock();
         try {
-            return new ArrayList<>(held);
+            return held.list();
         } finally {
             lock.unlock();
         }
@@ -159,7 +171,7 @@ final class Leases implements Settler {
     /** What is held goes back without a failure. */
     void close() {
         end();
-        List<ByteString> all = held();
+        List<ByteString> all = ackIds(held());
         List<CompletableFuture<NackResponse>> calls = new ArrayList<>();
         for (int from = 0; from < all.size(); from += IDS_MAX) {
             NackRequest release = NackRequest.newBuilder()

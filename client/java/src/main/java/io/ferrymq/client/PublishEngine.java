@@ -8,20 +8,14 @@ import io.ferrymq.v1.PublishResult;
 import io.ferrymq.v1.PublishStreamRequest;
 import io.ferrymq.v1.PublishStreamResponse;
 import java.time.Duration;
-import java.util.ArrayDeque;
-import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 
-/** Owns a publisher's stream and all that is unconfirmed, over reconnects. */
+/** Owns a publisher's stream, over reconnects: sends what the {@link Outbox} has, and hands on what is confirmed. */
 final class PublishEngine {
-    /** What a message takes beside its bytes. */
-    private static final int OVERHEAD_BYTES = 64;
-
     /** IDLE: no stream, and nothing to send. BROKEN: waits for the next attempt. */
     private enum Link {
         IDLE,
@@ -32,132 +26,74 @@ final class PublishEngine {
 
     private final Connection connection;
     private final PublishRequest template;
-    private final PublisherOptions options;
-    private final Backoff backoff;
+    private final Duration publishTimeout;
+    private final Outbox outbox;
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
 
     private final ReentrantLock lock = new ReentrantLock();
-    /** More room, more answered, or the end. */
-    private final Condition changed = lock.newCondition();
-    // All of what follows is under the lock.
-    private final BatchBuffer buffer;
-    private final Deque<Batch> unconfirmed = new ArrayDeque<>();
+    // All of what follows is under the lock, which comes before the outbox's.
+    private final Backoff backoff;
     private Link link = Link.IDLE;
     private Call<PublishStreamRequest, PublishStreamResponse> call;
-    private FerryException failure;
-    private long free;
-    private long published;
-    private long answered;
-    private long lastId;
     private boolean sending;
     private boolean lingering;
-    private boolean closing;
     private boolean halfClosed;
 
     PublishEngine(Connection connection, Destination destination, PublisherOptions options) {
         this.connection = connection;
-        this.options = options;
         PublishRequest.Builder request = destination.request().setRequireRoute(options.requireRoute);
         if (options.waitForRoom != null) {
             request.setWaitForRoom(Durations.wire(options.waitForRoom));
         }
         template = request.build();
+        publishTimeout = options.publishTimeout;
         backoff = connection.backoff();
-        free = options.unconfirmedBytes;
-        buffer = new BatchBuffer(options.linger.toNanos(), options.batchMessages, options.batchBytes);
+        outbox = new Outbox(options);
     }
 
     CompletableFuture<PublishResult> publish(Message message) {
         CompletableFuture<PublishResult> confirm = new CompletableFuture<>();
-        int bytes = Math.min(message.getSerializedSize() + OVERHEAD_BYTES, options.unconfirmedBytes);
-        boolean opens;
+        if (outbox.add(message, confirm)) {
+            pump();
+        }
+        return confirm;
+    }
+
+    void flush() {
+        outbox.hurry();
+        pump();
+        outbox.await();
+    }
+
+    /** Until everything is answered; each message is tried for at most its publish timeout while the connection is broken. */
+    void close() {
+        outbox.close();
+        pump();
+        Futures.get(ended);
+        outbox.await();
+    }
+
+    /** Opens a stream if there is none, and sends what there is to send unless another thread does. */
+    private void pump() {
+        boolean opens = false;
         boolean sends;
         lock.lock();
         try {
-            while (free < bytes && !isOver()) {
-                changed.await();
+            if (link == Link.IDLE && !outbox.isEmpty()) {
+                link = Link.OPEN;
+                opens = true;
+            } else if (link == Link.IDLE && outbox.isDone()) {
+                end();
             }
-            if (isOver()) {
-                confirm.completeExceptionally(whyOver());
-                return confirm;
-            }
-            free -= bytes;
-            published++;
-            buffer.add(message, bytes, confirm, System.nanoTime());
-            opens = mayOpen();
             sends = maySend();
-        } catch (InterruptedException e) {
-            throw FerryException.interrupted();
         } finally {
             lock.unlock();
         }
         if (opens) {
             open();
-        }
-        if (sends) {
+        } else if (sends) {
             send();
         }
-        return confirm;
-    }
-
-    private boolean isOver() {
-        return closing || link == Link.ENDED;
-    }
-
-    private FerryException whyOver() {
-        return failure == null ? FerryException.unavailable("the publisher is closed") : failure;
-    }
-
-    void flush() {
-        lock.lock();
-        try {
-            buffer.hurry();
-        } finally {
-            lock.unlock();
-        }
-        pump();
-        lock.lock();
-        try {
-            long all = published;
-            while (answered < all) {
-                changed.await();
-            }
-        } catch (InterruptedException e) {
-            throw FerryException.interrupted();
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    /** Until everything is answered; each message is tried for at most its publish timeout while the connection is broken. */
-    void close() {
-        boolean idle;
-        lock.lock();
-        try {
-            closing = true;
-            buffer.hurry();
-            changed.signalAll();
-            idle = link == Link.IDLE && buffer.isEmpty();
-            if (idle) {
-                link = Link.ENDED;
-            }
-        } finally {
-            lock.unlock();
-        }
-        if (idle) {
-            ended.complete(null);
-        }
-        pump();
-        Futures.get(ended);
-        flush();
-    }
-
-    private boolean mayOpen() {
-        boolean opens = link == Link.IDLE && !buffer.isEmpty();
-        if (opens) {
-            link = Link.OPEN;
-        }
-        return opens;
     }
 
     /** Only who set `link` to OPEN comes here. */
@@ -175,40 +111,22 @@ final class PublishEngine {
         pump();
     }
 
-    /** Sends what there is to send, unless another thread does. */
-    private void pump() {
-        boolean sends;
-        lock.lock();
-        try {
-            sends = maySend();
-        } finally {
-            lock.unlock();
-        }
-        if (sends) {
-            send();
-        }
-    }
-
     /** True for the one thread that sends until there is nothing more to send. */
     private boolean maySend() {
-        if (sending || call == null || !call.isReady()) {
+        if (sending || call == null || !hasMore()) {
             return false;
         }
-        sending = isReady();
+        sending = call.isReady();
         return sending;
     }
 
-    private boolean isReady() {
-        long wait = buffer.ready(unconfirmed.size(), System.nanoTime());
+    private boolean hasMore() {
+        long wait = outbox.ready();
         if (wait > 0 && wait != BatchBuffer.NOTHING && !lingering) {
             lingering = true;
             connection.timer.schedule(this::lingered, wait, TimeUnit.NANOSECONDS);
         }
-        return wait == 0 || isDone() && !halfClosed;
-    }
-
-    private boolean isDone() {
-        return closing && buffer.isEmpty() && unconfirmed.isEmpty();
+        return wait == 0 || !halfClosed && outbox.isDone();
     }
 
     private void lingered() {
@@ -220,22 +138,17 @@ final class PublishEngine {
 
     private void send() {
         while (true) {
-            Batch batch = null;
+            Batch batch;
             Call<PublishStreamRequest, PublishStreamResponse> on;
             lock.lock();
             try {
-                if (call == null || !call.isReady() || !isReady()) {
+                if (call == null || !hasMore() || !call.isReady()) {
                     sending = false;
                     return;
                 }
                 on = call;
-                if (isDone()) {
-                    halfClosed = true;
-                } else {
-                    batch = buffer.take();
-                    batch.id = batch.id == 0 ? ++lastId : batch.id;
-                    unconfirmed.add(batch);
-                }
+                batch = outbox.next();
+                halfClosed = batch == null;
             } finally {
                 lock.unlock();
             }
@@ -258,7 +171,7 @@ final class PublishEngine {
         @Override
         public void message(PublishStreamResponse response) {
             of.take(1);
-            confirmed(response);
+            confirmed(response.getConfirmsList());
             pump();
         }
 
@@ -273,116 +186,59 @@ final class PublishEngine {
         }
     }
 
-    private void confirmed(PublishStreamResponse response) {
-        List<Batch> batches = new ArrayList<>(response.getConfirmsCount());
+    private void confirmed(List<PublishConfirm> confirms) {
+        List<Batch> batches = outbox.answered(confirms);
         lock.lock();
-        try {
-            backoff.reset();
-            for (PublishConfirm confirm : response.getConfirmsList()) {
-                Batch batch = unconfirmed(confirm.getId());
-                batches.add(batch);
-                free += batch == null ? 0 : batch.bytes;
-            }
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        backoff.reset();
+        lock.unlock();
         // Elsewhere, as what hangs on a confirm may publish and wait for room, which the next confirms give.
-        connection.executor.execute(() -> answer(batches, response.getConfirmsList()));
-    }
-
-    private Batch unconfirmed(long id) {
-        Batch first = unconfirmed.peekFirst();
-        if (first != null && first.id == id) {
-            return unconfirmed.pollFirst();
-        }
-        Batch found =
-                unconfirmed.stream().filter(batch -> batch.id == id).findFirst().orElse(null);
-        unconfirmed.remove(found);
-        return found;
+        connection.executor.execute(() -> answer(batches, confirms));
     }
 
     private void answer(List<Batch> batches, List<PublishConfirm> confirms) {
-        long count = 0;
+        long messages = 0;
         for (int at = 0; at < batches.size(); at++) {
             Batch batch = batches.get(at);
-            PublishConfirm confirm = confirms.get(at);
-            if (batch == null) {
-                continue;
+            if (batch != null) {
+                batch.answer(confirms.get(at));
+                messages += batch.confirms.size();
             }
-            if (confirm.hasConfirmed()) {
-                batch.confirm(confirm.getConfirmed().getResultsList());
-            } else {
-                fail(batch, Errors.of(confirm.getFailure()));
-            }
-            count += batch.confirms.size();
         }
-        count(count);
-    }
-
-    private static void fail(Batch batch, FerryException error) {
-        if (!batch.fail(error)) {
-            Log.warn("a batch of " + batch.confirms.size() + " messages that nobody waits for was refused: "
-                    + error.getMessage());
-        }
-    }
-
-    private void count(long more) {
-        lock.lock();
-        try {
-            answered += more;
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+        outbox.told(messages);
     }
 
     /** The stream has ended; `error` is null if the broker ended it in order. */
     private void broken(FerryException error) {
-        List<Batch> lost = new ArrayList<>();
-        boolean over;
         FerryException why = error == null ? FerryException.unavailable("the publish stream ended early") : error;
+        List<Batch> lost = List.of();
         lock.lock();
         try {
             call = null;
-            buffer.putBack(unconfirmed);
-            over = isDone() || !why.isPassing();
-            if (!over) {
-                link = buffer.isEmpty() ? Link.IDLE : Link.BROKEN;
+            outbox.startAgain();
+            if (outbox.isDone() || !why.isPassing()) {
+                lost = outbox.end(why);
+                end();
             } else {
-                end(why, lost);
+                link = outbox.isEmpty() ? Link.IDLE : Link.BROKEN;
             }
         } finally {
             lock.unlock();
         }
-        give(lost, why);
-        if (over) {
-            ended.complete(null);
-        } else {
-            later(why);
-        }
+        FerryException unknown =
+                FerryException.unavailable("not known whether it is stored: the publish stream ended with " + why.code()
+                        + ": " + why.getMessage());
+        // Of what was sent nobody knows, whatever the code: it may be a proxy's, and the confirm lost on the way.
+        refuse(lost, batch -> batch.wasSent() ? unknown : why);
+        tryLater(why);
     }
 
-    private void end(FerryException why, List<Batch> lost) {
-        failure = isDone() ? null : why;
+    private void end() {
         link = Link.ENDED;
-        while (!buffer.isEmpty()) {
-            lost.add(buffer.take());
-        }
-        changed.signalAll();
-    }
-
-    private void give(List<Batch> lost, FerryException error) {
-        if (!lost.isEmpty()) {
-            connection.executor.execute(() -> {
-                lost.forEach(batch -> fail(batch, error));
-                count(lost.stream().mapToLong(batch -> batch.confirms.size()).sum());
-            });
-        }
+        ended.complete(null);
     }
 
     /** After a break: the next attempt, or the end of the patience for the oldest message if that is sooner. */
-    private void later(FerryException error) {
+    private void tryLater(FerryException error) {
         Duration pause;
         long wait;
         lock.lock();
@@ -391,7 +247,7 @@ final class PublishEngine {
                 return;
             }
             pause = backoff.next(error.retryAfter().orElse(null));
-            long expiry = buffer.first().since + options.publishTimeout.toNanos() - System.nanoTime();
+            long expiry = outbox.oldest() + publishTimeout.toNanos() - System.nanoTime();
             wait = Math.max(0, Math.min(pause.toNanos(), expiry));
         } finally {
             lock.unlock();
@@ -401,35 +257,26 @@ final class PublishEngine {
     }
 
     private void again(FerryException error) {
-        List<Batch> late = new ArrayList<>();
-        boolean opens;
-        boolean over;
+        List<Batch> late;
         lock.lock();
         try {
-            long oldest = System.nanoTime() - options.publishTimeout.toNanos();
-            while (!buffer.isEmpty() && buffer.first().since - oldest <= 0) {
-                Batch batch = buffer.take();
-                free += batch.bytes;
-                late.add(batch);
-            }
-            changed.signalAll();
+            late = outbox.giveUp(System.nanoTime() - publishTimeout.toNanos());
             link = Link.IDLE;
-            opens = mayOpen();
-            over = isDone();
-            if (over) {
-                link = Link.ENDED;
-            }
         } finally {
             lock.unlock();
         }
-        give(
-                late,
-                FerryException.unavailable(
-                        "not confirmed within " + options.publishTimeout + ": " + error.getMessage()));
-        if (opens) {
-            open();
-        } else if (over) {
-            ended.complete(null);
+        String why = "not confirmed within " + publishTimeout + ": " + error.getMessage();
+        refuse(late, batch -> FerryException.unavailable(why));
+        pump();
+    }
+
+    private void refuse(List<Batch> lost, Function<Batch, FerryException> why) {
+        if (!lost.isEmpty()) {
+            connection.executor.execute(() -> {
+                lost.forEach(batch -> batch.refuse(why.apply(batch)));
+                outbox.told(
+                        lost.stream().mapToLong(batch -> batch.confirms.size()).sum());
+            });
         }
     }
 }

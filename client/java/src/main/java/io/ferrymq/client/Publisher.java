@@ -23,8 +23,8 @@ public final class Publisher implements AutoCloseable {
      * nobody waits for is a line of log.
      *
      * @param message not changed
-     * @return the confirm: completed when the message is on disk; fails with the {@link FerryException} of the batch that the
-     *     message was in, or of what ended this publisher
+     * @return the confirm: completed when the message is on disk; fails with a {@link FerryException}: with {@link
+     *     FerryException.Unavailable} it is not known whether the message is stored, with any other it is not
      * @throws FerryException CANCELLED if the thread is interrupted while it waits; the message is not published
      */
     public CompletableFuture<PublishResult> publish(Message message) {
@@ -34,16 +34,20 @@ public final class Publisher implements AutoCloseable {
     /**
      * Waits until everything published so far is confirmed or refused; says nothing of which.
      *
-     * @throws FerryException CANCELLED if the thread is interrupted
+     * @throws FerryException what ended the stream, if that was for good; CANCELLED if the thread is interrupted
      */
     public void flush() {
         engine.flush();
     }
 
-    /** Waits until everything is confirmed or refused, and ends. Further publishes fail. */
+    /**
+     * Waits until everything is confirmed or refused, and ends. Further publishes fail.
+     *
+     * @throws FerryException as {@link #flush}
+     */
     @Override
     public void close() {
-        engine.close();
         closed.accept(this);
+        engine.close();
     }
 }

@@ -9,13 +9,12 @@ import io.ferrymq.v1.Settlement;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.function.Consumer;
 
 /** Deliveries that are settled alike and together. */
 final class SettleGroup {
     final long id;
     final Settle how;
-    final List<ByteString> ackIds = new ArrayList<>();
+    private final List<Delivery> deliveries = new ArrayList<>();
     private final List<CompletableFuture<SettleStatus>> answers = new ArrayList<>();
 
     SettleGroup(long id, Settle how) {
@@ -23,9 +22,17 @@ final class SettleGroup {
         this.how = how;
     }
 
-    void add(ByteString ackId, CompletableFuture<SettleStatus> answer) {
-        ackIds.add(ackId);
+    void add(Delivery delivery, CompletableFuture<SettleStatus> answer) {
+        deliveries.add(delivery);
         answers.add(answer);
+    }
+
+    int size() {
+        return deliveries.size();
+    }
+
+    private Iterable<ByteString> ackIds() {
+        return () -> deliveries.stream().map(Delivery::ackId).iterator();
     }
 
     Settlement wire() {
@@ -39,11 +46,11 @@ final class SettleGroup {
     }
 
     AckRequest ack() {
-        return AckRequest.newBuilder().addAllAckIds(ackIds).build();
+        return AckRequest.newBuilder().addAllAckIds(ackIds()).build();
     }
 
     NackRequest nack() {
-        NackRequest.Builder nack = NackRequest.newBuilder().addAllAckIds(ackIds);
+        NackRequest.Builder nack = NackRequest.newBuilder().addAllAckIds(ackIds());
         if (how.length() != null) {
             nack.setDelay(Durations.wire(how.length()));
         }
@@ -51,17 +58,17 @@ final class SettleGroup {
     }
 
     ExtendLeaseRequest extend() {
-        ExtendLeaseRequest.Builder extend = ExtendLeaseRequest.newBuilder().addAllAckIds(ackIds);
+        ExtendLeaseRequest.Builder extend = ExtendLeaseRequest.newBuilder().addAllAckIds(ackIds());
         if (how.length() != null) {
             extend.setLease(Durations.wire(how.length()));
         }
         return extend.build();
     }
 
-    /** Names each delivery that is not held any more. */
-    void settled(Consumer<ByteString> settled) {
+    /** Takes what is settled out of what is held. */
+    void settled(Held held) {
         if (!how.longer()) {
-            ackIds.forEach(settled);
+            deliveries.forEach(held::remove);
         }
     }
 

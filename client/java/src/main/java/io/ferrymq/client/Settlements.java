@@ -1,6 +1,5 @@
 package io.ferrymq.client;
 
-import com.google.protobuf.ByteString;
 import io.ferrymq.v1.SettleStatus;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -17,14 +16,16 @@ final class Settlements {
     private final Deque<SettleGroup> sent = new ArrayDeque<>();
     private long lastId;
 
-    /** Neighbours of the same kind go together. */
-    void add(ByteString ackId, Settle how, CompletableFuture<SettleStatus> answer) {
+    /** Neighbours of the same kind go together. True if it begins a group or fills one. */
+    boolean add(Delivery delivery, Settle how, CompletableFuture<SettleStatus> answer) {
         SettleGroup last = unsent.peekLast();
-        if (last == null || last.ackIds.size() >= GROUP_MAX || !last.how.equals(how)) {
+        boolean begins = last == null || last.size() >= GROUP_MAX || !last.how.equals(how);
+        if (begins) {
             last = new SettleGroup(++lastId, how);
             unsent.add(last);
         }
-        last.add(ackId, answer);
+        last.add(delivery, answer);
+        return begins || last.size() >= GROUP_MAX;
     }
 
     boolean hasUnsent() {
@@ -33,7 +34,7 @@ final class Settlements {
 
     /** Whether what is unsent makes a whole group. */
     boolean hasFull() {
-        return unsent.size() > 1 || hasUnsent() && unsent.peekFirst().ackIds.size() >= GROUP_MAX;
+        return unsent.size() > 1 || hasUnsent() && unsent.peekFirst().size() >= GROUP_MAX;
     }
 
     /** Up to so many deliveries, at least a group; from here on they wait for their answers. */
@@ -41,9 +42,9 @@ final class Settlements {
         List<SettleGroup> taken = new ArrayList<>();
         int count = 0;
         while (!unsent.isEmpty()
-                && (taken.isEmpty() || count + unsent.peekFirst().ackIds.size() <= most)) {
+                && (taken.isEmpty() || count + unsent.peekFirst().size() <= most)) {
             SettleGroup group = unsent.pollFirst();
-            count += group.ackIds.size();
+            count += group.size();
             taken.add(group);
         }
         sent.addAll(taken);

@@ -100,9 +100,27 @@ public final class Source {
         return request.hasTopic() && request.getGroup().isEmpty();
     }
 
-    /** A broadcast that begins with what comes next. */
-    boolean beginsNow() {
-        return isBroadcast() && (!request.hasStart() || request.getStart().equals(Points.latest()));
+    /** A broadcast of which a point is what is latest when it is opened. */
+    boolean meansNow() {
+        return isBroadcast() && (beginsNow() || endsNow());
+    }
+
+    private boolean beginsNow() {
+        return !request.hasStart() || request.getStart().equals(Points.latest());
+    }
+
+    private boolean endsNow() {
+        return request.getStop().equals(Points.latest());
+    }
+
+    /** Says what was latest at the first opening as this point. */
+    void fix(SubscribeRequest.Builder again, LogPoint now) {
+        if (beginsNow()) {
+            again.setStart(now);
+        }
+        if (endsNow()) {
+            again.setStop(now);
+        }
     }
 
     SubscribeRequest.Builder subscribe() {

@@ -3,7 +3,6 @@ package io.ferrymq.client;
 import io.ferrymq.v1.Opened;
 import java.time.Duration;
 import java.util.Iterator;
-import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
@@ -16,12 +15,13 @@ import java.util.function.Consumer;
  */
 public final class Subscriber implements Flow.Publisher<Delivery>, Iterable<Delivery>, AutoCloseable {
     private final Consumption consumption;
-    private final DeliveryBuffer buffer;
+    private final ItemBuffer<Delivery> buffer;
     private final Connection connection;
     private final Consumer<Subscriber> closed;
     private final AtomicBoolean flows = new AtomicBoolean();
 
-    Subscriber(Consumption consumption, DeliveryBuffer buffer, Connection connection, Consumer<Subscriber> closed) {
+    Subscriber(
+            Consumption consumption, ItemBuffer<Delivery> buffer, Connection connection, Consumer<Subscriber> closed) {
         this.consumption = consumption;
         this.buffer = buffer;
         this.connection = connection;
@@ -61,37 +61,19 @@ public final class Subscriber implements Flow.Publisher<Delivery>, Iterable<Deli
     /** Deliveries as they come; {@code hasNext} waits and fails as {@link #next()}. */
     @Override
     public Iterator<Delivery> iterator() {
-        return new Iterator<>() {
-            private Delivery next;
-
-            @Override
-            public boolean hasNext() {
-                next = next == null ? buffer.take(-1) : next;
-                return next != null;
-            }
-
-            @Override
-            public Delivery next() {
-                if (!hasNext()) {
-                    throw new NoSuchElementException();
-                }
-                Delivery taken = next;
-                next = null;
-                return taken;
-            }
-        };
+        return buffer.iterator();
     }
 
     /** Deliveries as they are asked for. A second subscriber is refused; one that cancels closes this. */
     @Override
     public void subscribe(Flow.Subscriber<? super Delivery> subscriber) {
         if (flows.getAndSet(true)) {
-            subscriber.onSubscribe(new DeliveryFlow(buffer, connection.executor, subscriber, () -> {}));
+            subscriber.onSubscribe(new ItemFlow<>(buffer, connection.executor, subscriber, () -> {}));
             subscriber.onError(new IllegalStateException("it has its one subscriber already"));
             return;
         }
         Runnable close = () -> connection.executor.execute(this::close);
-        DeliveryFlow flow = new DeliveryFlow(buffer, connection.executor, subscriber, close);
+        ItemFlow<Delivery> flow = new ItemFlow<>(buffer, connection.executor, subscriber, close);
         subscriber.onSubscribe(flow);
         buffer.onChange(flow::signal);
     }

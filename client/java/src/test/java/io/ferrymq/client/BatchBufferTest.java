@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 
 class BatchBufferTest {
     private static void add(BatchBuffer buffer, long bytes) {
-        buffer.add(Message.getDefaultInstance(), bytes, new CompletableFuture<>(), 0);
+        buffer.add(Message.getDefaultInstance(), bytes, new CompletableFuture<>());
     }
 
     @Test
@@ -33,11 +33,22 @@ class BatchBufferTest {
         BatchBuffer buffer = new BatchBuffer(5, 2, 100);
         assertEquals(BatchBuffer.NOTHING, buffer.ready(0, 0));
         add(buffer, 1);
-        assertEquals(5, buffer.ready(0, 0));
-        assertEquals(0, buffer.ready(1, 5));
-        assertEquals(BatchBuffer.NOTHING, buffer.ready(2, 5));
+        long since = buffer.first().since;
+        assertEquals(5, buffer.ready(0, since));
+        assertEquals(0, buffer.ready(1, since + 5));
+        assertEquals(BatchBuffer.NOTHING, buffer.ready(2, since + 5));
         add(buffer, 1);
-        assertEquals(0, buffer.ready(2, 0));
+        assertEquals(0, buffer.ready(2, since));
+    }
+
+    @Test
+    void whoBeginsOrFillsABatchIsTold() {
+        BatchBuffer buffer = new BatchBuffer(0, 3, 100);
+        List<Boolean> told = new ArrayList<>();
+        for (long bytes : List.of(10, 10, 10, 10, 95)) {
+            told.add(buffer.add(Message.getDefaultInstance(), bytes, new CompletableFuture<>()));
+        }
+        assertEquals(List.of(true, false, true, true, true), told);
     }
 
     @Test
@@ -45,10 +56,10 @@ class BatchBufferTest {
         BatchBuffer buffer = new BatchBuffer(1000, 100, 100);
         add(buffer, 1);
         buffer.hurry();
-        assertEquals(0, buffer.ready(0, 0));
+        assertEquals(0, buffer.ready(0, buffer.first().since));
         buffer.take();
         add(buffer, 1);
-        assertEquals(1000, buffer.ready(0, 0));
+        assertEquals(1000, buffer.ready(0, buffer.first().since));
     }
 
     @Test

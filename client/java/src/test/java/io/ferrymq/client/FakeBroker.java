@@ -1,7 +1,10 @@
 package io.ferrymq.client;
 
+import com.google.protobuf.Timestamp;
 import io.ferrymq.v1.ConsumeRequest;
 import io.ferrymq.v1.ConsumeResponse;
+import io.ferrymq.v1.GetServerInfoRequest;
+import io.ferrymq.v1.GetServerInfoResponse;
 import io.ferrymq.v1.MessagingServiceGrpc;
 import io.ferrymq.v1.PublishConfirm;
 import io.ferrymq.v1.PublishResponse;
@@ -11,6 +14,7 @@ import io.ferrymq.v1.PublishStreamResponse;
 import io.grpc.Server;
 import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.handler.ssl.SslContext;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.net.InetSocketAddress;
@@ -25,10 +29,22 @@ final class FakeBroker extends MessagingServiceGrpc.MessagingServiceImplBase imp
     final BlockingQueue<Stream<PublishStreamRequest, PublishStreamResponse>> publishing = new LinkedBlockingQueue<>();
 
     final BlockingQueue<Stream<ConsumeRequest, ConsumeResponse>> consuming = new LinkedBlockingQueue<>();
+    /** What its clock says. */
+    static final Timestamp TIME = Timestamp.newBuilder().setSeconds(1).build();
+
     private final Server server;
 
+    private final String scheme;
+
     FakeBroker() throws IOException {
-        server = NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0))
+        this(null);
+    }
+
+    /** Behind TLS, as a proxy would show it, unless there is no certificate. */
+    FakeBroker(SslContext certificate) throws IOException {
+        NettyServerBuilder builder = NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0));
+        scheme = certificate == null ? "http" : "https";
+        server = (certificate == null ? builder : builder.sslContext(certificate))
                 .addService(this)
                 .build()
                 .start();
@@ -40,10 +56,16 @@ final class FakeBroker extends MessagingServiceGrpc.MessagingServiceImplBase imp
 
     Client client(Duration callTimeout) {
         return Client.connect(ClientOptions.builder()
-                .url("http://127.0.0.1:" + server.getPort())
+                .url(scheme + "://127.0.0.1:" + server.getPort())
                 .callTimeout(callTimeout)
                 .reconnectBackoff(Duration.ofMillis(1), Duration.ofMillis(10))
                 .build());
+    }
+
+    @Override
+    public void getServerInfo(GetServerInfoRequest request, StreamObserver<GetServerInfoResponse> answer) {
+        answer.onNext(GetServerInfoResponse.newBuilder().setTime(TIME).build());
+        answer.onCompleted();
     }
 
     @Override

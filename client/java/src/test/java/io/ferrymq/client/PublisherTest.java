@@ -5,8 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.ferrymq.v1.ErrorReason;
+import io.ferrymq.v1.Failure;
+import io.ferrymq.v1.PublishConfirm;
 import io.ferrymq.v1.PublishResult;
 import io.ferrymq.v1.PublishStreamRequest;
+import io.ferrymq.v1.PublishStreamResponse;
 import io.grpc.Status;
 import java.io.IOException;
 import java.time.Duration;
@@ -72,16 +76,59 @@ class PublisherTest {
         publisher.close();
     }
 
+    private static FerryException failed(CompletableFuture<?> confirm) {
+        CompletionException failed = assertThrows(CompletionException.class, confirm::join);
+        return assertInstanceOf(FerryException.class, failed.getCause());
+    }
+
     @Test
-    void anythingElseThatEndsTheStreamFailsEveryOpenConfirm() throws InterruptedException {
+    void anyOtherEndOfTheStreamEndsThePublisher() throws InterruptedException {
         Publisher publisher = client.publisher("orders");
         CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
-        FakeBroker.next(broker.publishing).responses.onError(Status.PERMISSION_DENIED.asRuntimeException());
-        CompletionException failed = assertThrows(CompletionException.class, one::join);
+        var stream = FakeBroker.next(broker.publishing);
+        FakeBroker.next(stream.requests);
+        stream.responses.onError(Status.PERMISSION_DENIED.asRuntimeException());
+        // It was sent and not answered: nobody knows.
+        FerryException unknown = failed(one);
+        assertEquals(Code.UNAVAILABLE, unknown.code());
+        assertTrue(unknown.getMessage().contains("PERMISSION_DENIED"), unknown::getMessage);
         assertEquals(
                 Code.PERMISSION_DENIED,
-                assertInstanceOf(FerryException.class, failed.getCause()).code());
-        assertTrue(publisher.publish(Messages.text("two")).isCompletedExceptionally());
+                failed(publisher.publish(Messages.text("two"))).code());
+        assertEquals(
+                Code.PERMISSION_DENIED,
+                assertThrows(FerryException.class, publisher::close).code());
+    }
+
+    @Test
+    void whatWasNeverSentFailsAsTheStreamDid() throws InterruptedException {
+        PublisherOptions options =
+                PublisherOptions.builder().linger(Duration.ofHours(1)).build();
+        Publisher publisher = client.publisher(Destination.topic("orders"), options);
+        CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
+        FakeBroker.next(broker.publishing).responses.onError(Status.PERMISSION_DENIED.asRuntimeException());
+        assertEquals(Code.PERMISSION_DENIED, failed(one).code());
+    }
+
+    @Test
+    void aRefusalForNowIsTheAnswerToItsBatchAlone() throws InterruptedException {
+        Publisher publisher = client.publisher("orders");
+        CompletableFuture<PublishResult> one = publisher.publish(Messages.text("one"));
+        var stream = FakeBroker.next(broker.publishing);
+        Failure refusal = Failure.newBuilder()
+                .setCode(Status.Code.UNAVAILABLE.value())
+                .setReason(ErrorReason.ERROR_REASON_WRITES_STOPPED)
+                .setMessage("no more writes until a restart")
+                .build();
+        PublishConfirm.Builder confirm = PublishConfirm.newBuilder()
+                .setId(FakeBroker.next(stream.requests).getId())
+                .setFailure(refusal);
+        stream.responses.onNext(
+                PublishStreamResponse.newBuilder().addConfirms(confirm).build());
+        assertEquals("WRITES_STOPPED", failed(one).reason());
+        CompletableFuture<PublishResult> two = publisher.publish(Messages.text("two"));
+        stream.responses.onNext(FakeBroker.confirm(FakeBroker.next(stream.requests)));
+        two.join();
         publisher.close();
     }
 

@@ -8,7 +8,6 @@ import com.google.protobuf.ByteString;
 import io.ferrymq.v1.NackMode;
 import io.ferrymq.v1.SettleStatus;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
@@ -16,10 +15,22 @@ import org.junit.jupiter.api.Test;
 class SettlementsTest {
     private final Settlements settlements = new Settlements();
 
+    private final Held held = new Held();
+
     private CompletableFuture<SettleStatus> add(String id, Settle how) {
         CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
-        settlements.add(ByteString.copyFromUtf8(id), how, answer);
+        Delivery delivery = new Delivery(
+                io.ferrymq.v1.Delivery.newBuilder()
+                        .setAckId(ByteString.copyFromUtf8(id))
+                        .build(),
+                (of, settle) -> answer);
+        held.add(delivery);
+        settlements.add(delivery, how, answer);
         return answer;
+    }
+
+    private List<String> held() {
+        return held.ackIds().stream().map(ByteString::toStringUtf8).sorted().toList();
     }
 
     private static List<Long> ids(List<SettleGroup> groups) {
@@ -37,10 +48,9 @@ class SettlementsTest {
         assertFalse(settlements.hasUnsent());
 
         SettleGroup first = settlements.answered(1);
-        List<String> gone = new ArrayList<>();
-        first.settled(id -> gone.add(id.toStringUtf8()));
+        first.settled(held);
         first.answer(List.of(SettleStatus.SETTLE_STATUS_OK, SettleStatus.SETTLE_STATUS_OK));
-        assertEquals(List.of("a", "b"), gone);
+        assertEquals(List.of("c", "d"), held());
         assertEquals(SettleStatus.SETTLE_STATUS_OK, second.join());
 
         settlements.startAgain();
@@ -65,9 +75,8 @@ class SettlementsTest {
     void anExtensionIsStillHeld() {
         add("a", Settle.extend(Duration.ofSeconds(5)));
         SettleGroup group = settlements.take(1).get(0);
-        group.settled(id -> {
-            throw new AssertionError("it is still held");
-        });
+        group.settled(held);
+        assertEquals(List.of("a"), held());
         assertEquals(5, group.wire().getExtend().getLease().getSeconds());
     }
 

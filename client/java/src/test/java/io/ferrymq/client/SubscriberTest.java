@@ -4,13 +4,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
+import com.google.rpc.ErrorInfo;
 import io.ferrymq.v1.ConsumeRequest;
 import io.ferrymq.v1.ConsumeResponse;
+import io.ferrymq.v1.LogPoint;
 import io.ferrymq.v1.Opened;
+import io.ferrymq.v1.Position;
 import io.ferrymq.v1.SettleStatus;
 import io.ferrymq.v1.Settlement;
 import io.ferrymq.v1.SettlementResult;
+import io.ferrymq.v1.SubscribeRequest;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
@@ -41,12 +48,17 @@ class SubscriberTest {
     }
 
     private Subscriber subscribe() throws InterruptedException {
-        CompletableFuture<Subscriber> subscriber =
-                CompletableFuture.supplyAsync(() -> client.subscribe(Source.queue("work")));
+        return subscribe(Source.queue("work"));
+    }
+
+    private Subscriber subscribe(Source source) throws InterruptedException {
+        CompletableFuture<Subscriber> subscriber = CompletableFuture.supplyAsync(() -> client.subscribe(source));
         stream = FakeBroker.next(broker.consuming);
-        open("token");
+        first = open("token").getOpen();
         return subscriber.join();
     }
+
+    private SubscribeRequest first;
 
     private FakeBroker.Stream<ConsumeRequest, ConsumeResponse> stream;
 
@@ -88,7 +100,7 @@ class SubscriberTest {
         stream.breaks();
 
         stream = FakeBroker.next(broker.consuming);
-        ConsumeRequest again = open("other");
+        ConsumeRequest again = open("token");
         assertEquals("token", again.getOpen().getResumeToken().toStringUtf8());
         assertEquals(
                 List.of("b", "c"),
@@ -101,6 +113,73 @@ class SubscriberTest {
         assertEquals("c", subscriber.next().orElseThrow().text());
         subscriber.close();
         assertTrue(subscriber.next().isEmpty());
+    }
+
+    @Test
+    void whatAnotherConsumerGetsIsNotHandedOut() throws InterruptedException {
+        Subscriber subscriber = subscribe();
+        deliver("a", "b");
+        Delivery mine = subscriber.next().orElseThrow();
+        stream.breaks();
+        stream = FakeBroker.next(broker.consuming);
+        open("of a new consumer");
+        // A late ack still counts; its answer comes behind the opening.
+        var late = mine.ack();
+        answer(FakeBroker.next(stream.requests).getSettlements(0));
+        assertEquals(SettleStatus.SETTLE_STATUS_OK, late.join());
+        deliver("c");
+        assertEquals("c", subscriber.next().orElseThrow().text());
+        stream.breaks();
+        stream = FakeBroker.next(broker.consuming);
+        ConsumeRequest again = open("of a new consumer");
+        assertEquals(List.of(ByteString.copyFromUtf8("c")), again.getOpen().getHeldAckIdsList());
+        subscriber.close();
+    }
+
+    @Test
+    void whatWasLatestAtTheFirstOpeningStaysSo() throws InterruptedException {
+        Subscriber subscriber =
+                subscribe(Source.topic("orders").start(Points.latest()).stop(Points.latest()));
+        assertEquals(Points.latest(), first.getStart());
+        assertEquals(Points.latest(), first.getStop());
+        stream.breaks();
+        stream = FakeBroker.next(broker.consuming);
+        SubscribeRequest again = open("token").getOpen();
+        LogPoint then = LogPoint.newBuilder().setTime(FakeBroker.TIME).build();
+        assertEquals(then, again.getStart());
+        assertEquals(then, again.getStop());
+        stream.responses.onCompleted();
+        assertTrue(subscriber.next().isEmpty());
+        subscriber.close();
+    }
+
+    @Test
+    void aBroadcastGoesOnBehindItsLastPositionAndOverWhatRetentionHasTaken() throws InterruptedException {
+        Subscriber subscriber = subscribe(Source.topic("orders").start(Points.earliest()));
+        Position position = Position.newBuilder().setLog(7).setOffset(41).build();
+        stream.responses.onNext(ConsumeResponse.newBuilder()
+                .addDeliveries(io.ferrymq.v1.Delivery.newBuilder().setPosition(position))
+                .build());
+        assertEquals(position, subscriber.next().orElseThrow().position());
+        stream.breaks();
+        stream = FakeBroker.next(broker.consuming);
+        SubscribeRequest again = FakeBroker.next(stream.requests).getOpen();
+        assertEquals(42, again.getStart().getPosition().getOffset());
+        stream.responses.onError(trimmed());
+        stream = FakeBroker.next(broker.consuming);
+        assertEquals(Points.earliest(), open("token").getOpen().getStart());
+        subscriber.close();
+    }
+
+    private static StatusRuntimeException trimmed() {
+        ErrorInfo why = ErrorInfo.newBuilder()
+                .setDomain("ferrymq")
+                .setReason("POSITION_TRIMMED")
+                .build();
+        return StatusProto.toStatusRuntimeException(com.google.rpc.Status.newBuilder()
+                .setCode(com.google.rpc.Code.OUT_OF_RANGE_VALUE)
+                .addDetails(Any.pack(why))
+                .build());
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.ferrymq.client.Brokers;
 import io.ferrymq.client.Client;
 import io.ferrymq.client.testing.TestBroker;
 import java.io.IOException;
@@ -68,7 +69,7 @@ class ReadmeTest {
 
     @Test
     void theyRunAgainstABroker() throws InterruptedException {
-        assumeTrue(hasBroker(), "SKIPPED: no ferrymq on the PATH, and FERRYMQ_PROGRAM is not set");
+        assumeTrue(Brokers.areHere(), Brokers.SKIPPED);
         TestingExample.run();
         try (TestBroker broker = TestBroker.start()) {
             try (Client client = broker.client()) {
@@ -81,14 +82,5 @@ class ReadmeTest {
             ErrorsExample.run(broker.url());
             SettingsExample.run(broker.url());
         }
-    }
-
-    /** In CI one has to be there. */
-    private static boolean hasBroker() {
-        if (System.getenv("FERRYMQ_PROGRAM") != null || "true".equals(System.getenv("CI"))) {
-            return true;
-        }
-        String path = System.getenv("PATH");
-        return Stream.of(path.split(":")).anyMatch(directory -> Files.isExecutable(Path.of(directory, "ferrymq")));
     }
 }

@@ -6,10 +6,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Gives what is buffered to one subscriber, as it asks for it, one after the other. */
-final class DeliveryFlow implements Flow.Subscription {
-    private final DeliveryBuffer buffer;
+final class ItemFlow<T> implements Flow.Subscription {
+    private final ItemBuffer<T> buffer;
     private final Executor executor;
-    private final Flow.Subscriber<? super Delivery> subscriber;
+    private final Flow.Subscriber<? super T> subscriber;
     private final Runnable cancelled;
     private final AtomicLong demand = new AtomicLong();
     /** Above 0 while a thread gives: who raises it from 0 is that thread. */
@@ -18,11 +18,7 @@ final class DeliveryFlow implements Flow.Subscription {
     private volatile boolean over;
     private volatile boolean invalid;
 
-    DeliveryFlow(
-            DeliveryBuffer buffer,
-            Executor executor,
-            Flow.Subscriber<? super Delivery> subscriber,
-            Runnable cancelled) {
+    ItemFlow(ItemBuffer<T> buffer, Executor executor, Flow.Subscriber<? super T> subscriber, Runnable cancelled) {
         this.buffer = buffer;
         this.executor = executor;
         this.subscriber = subscriber;
@@ -64,12 +60,12 @@ final class DeliveryFlow implements Flow.Subscription {
 
     private void giveAll() {
         while (!over && !invalid && demand.get() > 0) {
-            Delivery delivery = buffer.poll();
-            if (delivery == null) {
+            T item = buffer.poll();
+            if (item == null) {
                 break;
             }
             demand.decrementAndGet();
-            subscriber.onNext(delivery);
+            subscriber.onNext(item);
         }
         if (!over && invalid) {
             over = true;

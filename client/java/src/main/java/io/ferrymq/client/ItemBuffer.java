@@ -5,34 +5,35 @@ import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Deliveries that wait for the program. The prefetch bounds them, or who calls {@link #put} only as `taken` says. */
-final class DeliveryBuffer {
+/** What has come and waits for the program. The prefetch bounds them, or who calls {@link #put} only as `taken` says. */
+final class ItemBuffer<T> implements Iterable<T> {
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     /** Called each time a whole response has been taken. */
     private final Runnable taken;
 
-    private final Deque<Iterator<Delivery>> responses = new ArrayDeque<>();
-    private Iterator<Delivery> current = Collections.emptyIterator();
+    private final Deque<Iterator<T>> responses = new ArrayDeque<>();
+    private Iterator<T> current = Collections.emptyIterator();
     private Runnable signal = () -> {};
     private boolean ended;
     private FerryException error;
 
-    DeliveryBuffer(Runnable taken) {
+    ItemBuffer(Runnable taken) {
         this.taken = taken;
     }
 
-    void put(List<Delivery> deliveries) {
+    void put(List<T> items) {
         Runnable tell;
         lock.lock();
         try {
             if (ended) {
                 return;
             }
-            responses.add(deliveries.iterator());
+            responses.add(items.iterator());
             changed.signalAll();
             tell = signal;
         } finally {
@@ -62,6 +63,17 @@ final class DeliveryBuffer {
         tell.run();
     }
 
+    /** Drops what is there. */
+    void clear() {
+        lock.lock();
+        try {
+            responses.clear();
+            current = Collections.emptyIterator();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Called after each change from now on, and once at once. */
     void onChange(Runnable signal) {
         lock.lock();
@@ -74,21 +86,45 @@ final class DeliveryBuffer {
     }
 
     /** What is there now, or null. */
-    Delivery poll() {
+    T poll() {
         return get(0, false);
     }
 
     /** The next one, or null: at the end, or after so many nanoseconds (below 0: without end). Fails if the end was a failure. */
-    Delivery take(long nanos) {
-        Delivery delivery = get(nanos, true);
-        if (delivery == null && error() != null) {
+    T take(long nanos) {
+        T item = get(nanos, true);
+        if (item == null && error() != null) {
             throw error().here();
         }
-        return delivery;
+        return item;
     }
 
-    private Delivery get(long nanos, boolean waits) {
-        Delivery delivery;
+    /** All as they come; {@code hasNext} waits and fails as {@link #take}. */
+    @Override
+    public Iterator<T> iterator() {
+        return new Iterator<>() {
+            private T next;
+
+            @Override
+            public boolean hasNext() {
+                next = next == null ? take(-1) : next;
+                return next != null;
+            }
+
+            @Override
+            public T next() {
+                if (!hasNext()) {
+                    throw new NoSuchElementException();
+                }
+                T taken = next;
+                next = null;
+                return taken;
+            }
+        };
+    }
+
+    private T get(long nanos, boolean waits) {
+        T item;
         boolean whole;
         lock.lock();
         try {
@@ -104,7 +140,7 @@ final class DeliveryBuffer {
                     left = changed.awaitNanos(left);
                 }
             }
-            delivery = current.next();
+            item = current.next();
             whole = !current.hasNext();
         } catch (InterruptedException e) {
             throw FerryException.interrupted();
@@ -114,7 +150,7 @@ final class DeliveryBuffer {
         if (whole) {
             taken.run();
         }
-        return delivery;
+        return item;
     }
 
     /** Whether nothing more comes and nothing is left. */
