@@ -211,10 +211,8 @@ func (s *Subscriber) open(opened *ferrymqv1.Opened) {
 func (s *Subscriber) deliver(deliveries []*Delivery) {
 	for _, d := range deliveries {
 		d.settler = s
-		if len(d.ackID) > 0 {
-			s.pending.hold(d)
-		}
 	}
+	s.pending.hold(deliveries)
 	if n := len(deliveries); n > 0 && isBroadcast(s.request) {
 		next := deliveries[n-1].Position
 		next.Offset++

@@ -1,6 +1,7 @@
 package ferrymq
 
 import (
+	"cmp"
 	"time"
 	"unicode/utf8"
 
@@ -27,28 +28,14 @@ func (t traceAttributes) without(attributes map[string]string) traceAttributes {
 	return t
 }
 
-// texts are the string fields of a message with their numbers and names.
-func (m *Message) texts() [6]struct {
-	number protowire.Number
-	name   string
-	value  string
-} {
-	return [...]struct {
-		number protowire.Number
-		name   string
-		value  string
-	}{
-		{3, "routing_key", m.RoutingKey}, {4, "ordering_key", m.OrderingKey}, {5, "message_id", m.MessageID},
-		{6, "content_type", m.ContentType}, {11, "reply_to", m.ReplyTo}, {12, "correlation_id", m.CorrelationID},
-	}
-}
-
 // check finds what would make a whole batch unreadable.
 func (m *Message) check() error {
-	for _, text := range m.texts() {
-		if !utf8.ValidString(text.value) {
-			return invalidField(text.name, "is not UTF-8")
-		}
+	err := cmp.Or(
+		checkText("routing_key", m.RoutingKey), checkText("ordering_key", m.OrderingKey), checkText("message_id", m.MessageID),
+		checkText("content_type", m.ContentType), checkText("reply_to", m.ReplyTo), checkText("correlation_id", m.CorrelationID),
+	)
+	if err != nil {
+		return err
 	}
 	for key, value := range m.Attributes {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
@@ -57,6 +44,13 @@ func (m *Message) check() error {
 	}
 	if m.Delay != 0 && !m.DeliverAt.IsZero() {
 		return invalidField("delay_ms", "is not set together with deliver_at_ms")
+	}
+	return nil
+}
+
+func checkText(field, text string) error {
+	if !utf8.ValidString(text) {
+		return invalidField(field, "is not UTF-8")
 	}
 	return nil
 }
@@ -73,17 +67,9 @@ func (m *Message) size(trace traceAttributes) int {
 	for _, entry := range trace.entries() {
 		size += 1 + protowire.SizeBytes(entrySize(entry[0], entry[1]))
 	}
-	for _, text := range m.texts() {
-		if text.value != "" {
-			size += 1 + protowire.SizeBytes(len(text.value))
-		}
-	}
-	for _, number := range m.numbers() {
-		if number.value != 0 {
-			size += 1 + protowire.SizeVarint(uint64(number.value))
-		}
-	}
-	return size
+	size += textSize(m.RoutingKey) + textSize(m.OrderingKey) + textSize(m.MessageID) + textSize(m.ContentType)
+	size += numberSize(int64(m.Priority)) + numberSize(milliseconds(m.TTL)) + numberSize(milliseconds(m.Delay)) + numberSize(m.deliverAt())
+	return size + textSize(m.ReplyTo) + textSize(m.CorrelationID)
 }
 
 // appendTo appends the encoded message.
@@ -98,31 +84,24 @@ func (m *Message) appendTo(b []byte, trace traceAttributes) []byte {
 	for _, entry := range trace.entries() {
 		b = appendEntry(b, entry[0], entry[1])
 	}
-	for _, text := range m.texts() {
-		if text.value != "" {
-			b = appendText(b, text.number, text.value)
-		}
-	}
-	for _, number := range m.numbers() {
-		if number.value != 0 {
-			b = appendNumber(b, number.number, number.value)
-		}
-	}
-	return b
+	b = appendSetText(b, 3, m.RoutingKey)
+	b = appendSetText(b, 4, m.OrderingKey)
+	b = appendSetText(b, 5, m.MessageID)
+	b = appendSetText(b, 6, m.ContentType)
+	b = appendSetNumber(b, 7, int64(m.Priority))
+	b = appendSetNumber(b, 8, milliseconds(m.TTL))
+	b = appendSetNumber(b, 9, milliseconds(m.Delay))
+	b = appendSetNumber(b, 10, m.deliverAt())
+	b = appendSetText(b, 11, m.ReplyTo)
+	return appendSetText(b, 12, m.CorrelationID)
 }
 
-func (m *Message) numbers() [4]struct {
-	number protowire.Number
-	value  int64
-} {
-	deliverAt := int64(0)
-	if !m.DeliverAt.IsZero() {
-		deliverAt = m.DeliverAt.UnixMilli()
+// deliverAt is in milliseconds since 1970; 0 if it is not set.
+func (m *Message) deliverAt() int64 {
+	if m.DeliverAt.IsZero() {
+		return 0
 	}
-	return [...]struct {
-		number protowire.Number
-		value  int64
-	}{{7, int64(m.Priority)}, {8, milliseconds(m.TTL)}, {9, milliseconds(m.Delay)}, {10, deliverAt}}
+	return m.DeliverAt.UnixMilli()
 }
 
 // milliseconds rounds away from 0, so that a time that is set stays set.
@@ -150,6 +129,36 @@ func (t traceAttributes) entries() [][2]string {
 
 func entrySize(key, value string) int {
 	return 2 + protowire.SizeBytes(len(key)) + protowire.SizeBytes(len(value))
+}
+
+// textSize is that of a field; none if it is empty.
+func textSize(text string) int {
+	if text == "" {
+		return 0
+	}
+	return 1 + protowire.SizeBytes(len(text))
+}
+
+// numberSize is that of a field; none if it is 0.
+func numberSize(value int64) int {
+	if value == 0 {
+		return 0
+	}
+	return 1 + protowire.SizeVarint(uint64(value))
+}
+
+func appendSetText(b []byte, number protowire.Number, text string) []byte {
+	if text == "" {
+		return b
+	}
+	return appendText(b, number, text)
+}
+
+func appendSetNumber(b []byte, number protowire.Number, value int64) []byte {
+	if value == 0 {
+		return b
+	}
+	return appendNumber(b, number, value)
 }
 
 func appendEntry(b []byte, key, value string) []byte {

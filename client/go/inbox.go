@@ -4,7 +4,7 @@ import "sync"
 
 // inbox is the deliveries that have come and wait for the program.
 type inbox struct {
-	// Some have come; whoever takes one and leaves more wakes the next.
+	// Some have come; whoever takes one and leaves more wakes the next that waits.
 	arrived signal
 	// All have been taken.
 	drained signal
@@ -12,6 +12,8 @@ type inbox struct {
 	mu      sync.Mutex
 	waiting []*Delivery
 	taken   int
+	// How many wait for some to come.
+	idle int
 }
 
 func newInbox() *inbox { return &inbox{arrived: newSignal(), drained: newSignal()} }
@@ -26,23 +28,32 @@ func (i *inbox) put(deliveries []*Delivery) {
 	i.arrived.wake()
 }
 
-// take is the next delivery, or nil.
-func (i *inbox) take() *Delivery {
+// take is the next delivery, or nil: then the caller is idle, if it waits, until it says that it is awake.
+func (i *inbox) take(waits bool) *Delivery {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.taken == len(i.waiting) {
+		if waits {
+			i.idle++
+		}
 		return nil
 	}
 	d := i.waiting[i.taken]
 	i.waiting[i.taken] = nil
 	i.taken++
-	if i.taken < len(i.waiting) {
+	if i.taken == len(i.waiting) {
+		i.waiting, i.taken = i.waiting[:0], 0
+		i.drained.wake()
+	} else if i.idle > 0 {
 		i.arrived.wake()
-		return d
 	}
-	i.waiting, i.taken = i.waiting[:0], 0
-	i.drained.wake()
 	return d
+}
+
+func (i *inbox) awake() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.idle--
 }
 
 // clear drops what waits.

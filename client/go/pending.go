@@ -61,12 +61,16 @@ func answered(d *Delivery, statuses []SettleStatus, err error) Settlement {
 	return Settlement{group, 0}
 }
 
-// hold remembers a delivery.
-func (p *pending) hold(d *Delivery) {
+// hold remembers deliveries.
+func (p *pending) hold(deliveries []*Delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d.at = len(p.held)
-	p.held = append(p.held, d)
+	for _, d := range deliveries {
+		if len(d.ackID) > 0 {
+			d.at = len(p.held)
+			p.held = append(p.held, d)
+		}
+	}
 }
 
 // forget takes a delivery out of what is held. Expects the lock.

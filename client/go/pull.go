@@ -92,10 +92,8 @@ func (c *Client) hold(response *pullResponse, name string) {
 	p.life, p.stop = context.WithCancel(context.Background())
 	for _, d := range response.deliveries {
 		d.settler = p
-		if len(d.ackID) > 0 {
-			p.pending.hold(d)
-		}
 	}
+	p.pending.hold(response.deliveries)
 	if p.pending.isEmpty() || c.keep(p, streams) != nil {
 		p.stop()
 		p.pending.close(unavailable("the client is closed"))

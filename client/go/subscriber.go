@@ -85,21 +85,23 @@ func (s *Subscriber) Next(ctx context.Context) (*Delivery, error) {
 		if ctx.Err() != nil {
 			return nil, toError(ctx.Err())
 		}
-		if d := s.inbox.take(); d != nil {
+		if d := s.inbox.take(true); d != nil {
 			return d, nil
 		}
 		select {
 		case <-s.inbox.arrived:
 		case <-ctx.Done():
 		case <-s.ended:
+			s.inbox.awake()
 			return s.last()
 		}
+		s.inbox.awake()
 	}
 }
 
 // last is what Next brings after the end.
 func (s *Subscriber) last() (*Delivery, error) {
-	if d := s.inbox.take(); d != nil {
+	if d := s.inbox.take(false); d != nil {
 		return d, nil
 	}
 	if s.err != nil {
