@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 import ferrymq
-from ferrymq import InvalidArgument, Message, Queue, Unavailable, sync
-from ferrymq.testing import Broker
+from ferrymq import InvalidArgument, Message, Queue, sync
 
 OFTEN = {"nanos": 100_000_000}
 PATIENCE = 20.0
@@ -42,30 +45,6 @@ def test_what_is_wrong_is_raised_by_the_first_answer(url: str) -> None:
         next(client.admin.watch_stats(interval={"nanos": 1}))
 
 
-def test_who_watches_is_told_when_the_client_is_closed() -> None:
-    async def run(url: str) -> None:
-        client = ferrymq.connect(url)
-        watch = client.admin.watch_stats(interval={"seconds": 3_600})
-        await anext(watch)
-        following = asyncio.ensure_future(anext(watch))
-        await client.close()
-        with pytest.raises(Unavailable, match="closed"):
-            await following
-
-    with Broker(arguments=("--log", "error")) as broker:
-        asyncio.run(asyncio.wait_for(run(broker.url), PATIENCE))
-
-
-def test_a_watch_that_is_cancelled_leaves_the_client_as_it_was(url: str, queue: str) -> None:
-    async def run() -> None:
-        async with ferrymq.connect(url) as client:
-            watch = client.admin.watch_stats(interval={"seconds": 3_600})
-            await anext(watch)
-            following = asyncio.ensure_future(anext(watch))
-            await asyncio.sleep(0)
-            following.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await following
-            assert (await client.admin.get_stats(queues=[queue])).queues[queue].ready == 0
-
-    asyncio.run(asyncio.wait_for(run(), PATIENCE))
+def test_who_watches_is_told_when_the_client_is_closed_and_may_be_cancelled(url: str) -> None:
+    script = Path(__file__).with_name("watching.py")
+    subprocess.run([sys.executable, script], check=True, env={**os.environ, "FERRYMQ_URL": url}, timeout=60)

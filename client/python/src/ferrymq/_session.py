@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message as ProtoMessage
 
+from ferrymq._signal import cancel
 from ferrymq.errors import error_of, from_rpc, invalid, unavailable
 from ferrymq.settings import ClientOptions
 
@@ -65,6 +66,8 @@ class Session:
         self._channel: Any = None
         self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
         self._is_closed = False
+        self._reading: set[asyncio.Task[Any]] = set()
+        """Of answers that come one after the other."""
 
     async def call(self, path: str, request: ProtoMessage, response: type[Response], timeout: float) -> Response:
         """One call that is no stream."""
@@ -91,14 +94,30 @@ class Session:
         )
         stream = method(request)
         try:
-            while (answer := await _next_of(stream)) is not EOF:
+            while (answer := await self._next_of(stream)) is not EOF:
                 yield answer
         finally:
             stream.cancel()
 
+    async def _next_of(self, stream: Stream) -> Any:
+        """Reads, in a task of its own: that one is cancelled when the client is closed, and who waits is not."""
+        reading = asyncio.get_running_loop().create_task(stream.read())
+        self._reading.add(reading)
+        try:
+            await asyncio.wait([reading])
+        finally:
+            self._reading.discard(reading)
+            reading.cancel()
+        if reading.cancelled():
+            raise _closed()
+        return await rpc(reading)
+
     async def close(self) -> None:
         """Ends the connection; what is still open on it fails."""
         self._is_closed = True
+        if self._owner == _here():
+            # While the connection is there: old versions of gRPC wait for the end of what is read.
+            await cancel(self._reading)
         channel, self._channel = self._channel, None
         if channel is not None and self._owner == _here():
             await channel.close()
@@ -128,18 +147,6 @@ async def rpc(awaitable: Awaitable[Any]) -> Any:
         raise from_rpc(error) from None
     except (asyncio.InvalidStateError, grpc.aio.UsageError):
         raise unavailable("the stream has ended") from None
-
-
-async def _next_of(stream: Stream) -> Any:
-    """Reads, in a task of its own: it is cancelled when the client is closed, and who waits is not."""
-    reading = asyncio.ensure_future(stream.read())
-    try:
-        await asyncio.wait([reading])
-    finally:
-        reading.cancel()
-    if reading.cancelled():
-        raise _closed()
-    return await rpc(reading)
 
 
 def _here() -> tuple[int, asyncio.AbstractEventLoop]:
