@@ -7,6 +7,7 @@
 mod cap;
 mod gate;
 mod pins;
+mod round;
 mod seal;
 mod stream;
 mod verdicts;
@@ -168,7 +169,7 @@ impl Committer {
             draining,
             catalogue,
             waiting: Vec::new(),
-            may_go: false,
+            pause: writer::ROOM_POLL,
             tidied: Instant::now(),
         };
         tokio::spawn(writer.run(first_rx, publishes_rx));

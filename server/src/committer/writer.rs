@@ -1,6 +1,5 @@
 //! The task behind the committer.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,17 +11,17 @@ use ferrymq_engine::store::{Store, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 
-use super::cap::Caps;
-use super::gate::Passage;
+use super::round::{Fate, Round};
 use super::seal::{Seal, Turned};
-use super::{Committed, MUCH_BYTES, NewestVerdicts, Patience, Stream, Submission};
+use super::{Committed, MUCH_BYTES, NewestVerdicts, Submission};
 use crate::catalogue::Catalogue;
-use crate::depth::{Fit, Load};
+use crate::depth::Load;
 use crate::error::Error;
 use crate::watch::LogWatch;
 
-/// How long between two looks whether a full disk has room again.
-const ROOM_POLL: Duration = Duration::from_millis(100);
+/// How long between two looks whether a full disk has room again, or patience is at its end. Room in queues and topics comes with
+/// what is handed in.
+pub(super) const ROOM_POLL: Duration = Duration::from_millis(100);
 
 pub(super) struct Writer {
     pub(super) store: Store,
@@ -40,8 +39,8 @@ pub(super) struct Writer {
     pub(super) catalogue: Arc<ArcSwap<Catalogue>>,
     /// What has to wait for room or for a gate, in the order it came. Bounded by the room that publishers hold.
     pub(super) waiting: Vec<Submission>,
-    /// Some of it may go now.
-    pub(super) may_go: bool,
+    /// How soon it is looked at again, if nothing is handed in before.
+    pub(super) pause: Duration,
     /// When `much` was last told because a topic is at its limits.
     pub(super) tidied: Instant,
 }
@@ -49,30 +48,6 @@ pub(super) struct Writer {
 /// Most messages that are matched anew in one round, when bindings have changed since they were routed. The others wait for
 /// the next one: filters cost time, and what is settled goes in between.
 const ROUTED_MAX: usize = 4_096;
-
-/// What is to be done with a submission.
-enum Fate {
-    Go,
-    Wait,
-    Refuse(Error),
-}
-
-/// One look at what there is to commit.
-struct Round {
-    now: Instant,
-    is_draining: bool,
-    /// Of the picture that decides where messages go.
-    generation: u64,
-    /// Bytes that publishes may still take; none: nobody has asked yet.
-    room: Option<u64>,
-    is_full: bool,
-    /// Bytes that have been taken into the group.
-    taken: usize,
-    /// Streams and logs for which something waits: nothing of the same stream may overtake it.
-    blocked: HashSet<(u64, LogId)>,
-    /// Topics with limits.
-    caps: Caps,
-}
 
 impl Writer {
     pub(super) async fn run(
@@ -82,12 +57,11 @@ impl Writer {
     ) {
         loop {
             let mut group = Vec::new();
-            let pause = if self.may_go { Duration::ZERO } else { ROOM_POLL };
             tokio::select! {
                 biased;
                 Some(submission) = first.recv() => group.push(submission),
                 Some(submission) = publishes.recv() => group.push(submission),
-                () = tokio::time::sleep(pause), if !self.waiting.is_empty() => {}
+                () = tokio::time::sleep(self.pause), if !self.waiting.is_empty() => {}
                 else => return,
             }
             // Callers that have just been answered are about to hand in what they have next: it fits into this group.
@@ -137,6 +111,7 @@ impl Writer {
         let mut round = Round::new(*self.draining.borrow(), catalogue.generation);
         drop(catalogue);
         let mut seal = Seal::new(&self.store);
+        self.pause = ROOM_POLL;
         let mut group = Vec::with_capacity(all.len());
         for mut submission in all {
             match round.fate(&submission, &self.store, self.seal_bytes) {
@@ -144,7 +119,8 @@ impl Writer {
                     let bases = seal.add(&mut submission.change);
                     group.push((submission, bases));
                 }
-                Fate::Wait => {
+                Fate::Wait(pause) => {
+                    self.pause = self.pause.min(pause);
                     round.block(&submission);
                     self.waiting.push(submission);
                 }
@@ -157,8 +133,9 @@ impl Writer {
         }
         let sealed = seal.finish();
         let is_full = round.is_full | self.commit_group(group, sealed).await;
-        // What waits for room is not tried again at once; what the group had no place for, or a gate that turned, is.
-        self.may_go = !is_full;
+        if is_full {
+            self.pause = ROOM_POLL;
+        }
         self.full.send_if_modified(|full| std::mem::replace(full, is_full) != is_full);
     }
 
@@ -229,87 +206,6 @@ impl Writer {
         let commit = self.store.visible();
         let answer = closed.map(|()| Committed { commit, bases: Vec::new() }).map_err(|_| Error::writes_stopped());
         let _ = last.reply.send(answer);
-    }
-}
-
-impl Round {
-    fn new(is_draining: bool, generation: u64) -> Self {
-        Self {
-            now: Instant::now(),
-            is_draining,
-            generation,
-            room: None,
-            is_full: false,
-            taken: 0,
-            blocked: HashSet::new(),
-            caps: Caps::default(),
-        }
-    }
-
-    fn fate(&mut self, submission: &Submission, store: &Store, seal_bytes: usize) -> Fate {
-        let gates = || submission.change.appends.iter().map(|append| &append.gate);
-        if let Some(gate) = gates().next().filter(|gate| gate.has_ended()) {
-            return Fate::Refuse(gate.gone());
-        }
-        // It has not been routed anew yet.
-        if submission.change.appends.iter().any(|append| append.generation != self.generation) {
-            return Fate::Wait;
-        }
-        let bytes = submission.change.bytes();
-        if !submission.urgent && !self.has_room(bytes, store) {
-            return self.wait_or(submission, Error::disk_full());
-        }
-        let stream = submission.change.stream.as_ref().map_or(0, Stream::number);
-        let is_blocked = |log| self.blocked.contains(&(stream, log));
-        // Where the rest goes on to may have ended: the next picture knows.
-        if gates().any(|gate| gate.passage() != Passage::Open || is_blocked(gate.log())) {
-            return Fate::Wait;
-        }
-        // What is urgent is never refused: a dead letter, say, has left its queue.
-        let loads = submission.change.appends.iter().filter(|_| !submission.urgent).flat_map(|append| &append.loads);
-        for load in loads {
-            match load.fit() {
-                Fit::Yes => {}
-                Fit::Unknown => return Fate::Wait,
-                Fit::No => return self.wait_or(submission, load.depth.full()),
-            }
-        }
-        for append in submission.change.appends.iter().filter(|_| !submission.urgent) {
-            if !self.caps.fits(append, store) {
-                return self.wait_or(submission, append.gate.full());
-            }
-        }
-        if !submission.urgent && self.taken >= seal_bytes {
-            return Fate::Wait;
-        }
-        submission.change.appends.iter().for_each(|append| self.caps.add(append));
-        self.taken += bytes;
-        self.room = self.room.map(|room| room.saturating_sub(bytes as u64));
-        Fate::Go
-    }
-
-    /// It waits, if it has the patience.
-    fn wait_or(&self, submission: &Submission, error: Error) -> Fate {
-        let waits = match submission.change.patience {
-            Patience::None => false,
-            Patience::Until(until) => self.now < until,
-            Patience::Endless => true,
-        };
-        if waits && !self.is_draining { Fate::Wait } else { Fate::Refuse(error) }
-    }
-
-    fn block(&mut self, submission: &Submission) {
-        if let Some(stream) = &submission.change.stream {
-            let logs = submission.change.appends.iter().map(|append| append.gate.log());
-            self.blocked.extend(logs.map(|log| (stream.number(), log)));
-        }
-    }
-
-    /// From the first publish that finds no room none has any: smaller ones do not pass larger ones for ever.
-    fn has_room(&mut self, bytes: usize, store: &Store) -> bool {
-        let room = *self.room.get_or_insert_with(|| store.space().free_bytes);
-        self.is_full |= room < bytes as u64;
-        !self.is_full
     }
 }
 

@@ -237,3 +237,35 @@ pub(super) async fn read_batch(store: &Store, log: LogId, offset: Offset) -> Res
     let index = offset.checked_sub(stored.base).filter(|index| *index < batch.len() as u64).ok_or_else(lost)?;
     Ok((stored.base, batch, index as usize))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ferrymq_core::batch;
+    use ferrymq_proto::server as pb;
+
+    use super::*;
+    use crate::catalogue::record::BindingRecord;
+    use crate::catalogue::rule::Rule;
+
+    fn interval(binding: u64, filter: &str) -> Interval {
+        let settings = pb::Binding { filter: filter.to_owned(), ..pb::Binding::default() };
+        let rule = Rule::of(&BindingRecord { settings, ..BindingRecord::default() }).unwrap();
+        Interval { binding, from: 0, to: None, rule }
+    }
+
+    #[test]
+    fn what_filters_said_at_the_publish_is_not_asked_again() {
+        let records = [(&[][..], &[][..]); 2];
+        let batch = Batch::parse(batch::encode(0, false, records.into_iter())).unwrap();
+        let intervals = [interval(3, "false"), interval(7, "true")];
+        let mut said = Verdicts::new(Arc::from([3, 7]), 2);
+        said.note(1, 0);
+        let asked = |index, said| matches_by(Some(&intervals), index as u64, &batch, index, said);
+        assert_eq!([0, 1].map(|index| asked(index, Some(&said))), [false, true], "other than the filters would say");
+        assert_eq!([0, 1].map(|index| asked(index, None)), [true, true], "nothing is known: they are tried");
+        let others = Verdicts::new(Arc::from([4]), 2);
+        assert_eq!([0, 1].map(|index| asked(index, Some(&others))), [true, true], "of other bindings");
+    }
+}
