@@ -33,7 +33,7 @@ async fn pull(client: &Client) -> Vec<(String, i32, bytes::Bytes)> {
     pulled.into_iter().map(|delivery| (text(delivery.message), delivery.attempt, delivery.ack_id)).collect()
 }
 
-fn named<'a>(pulled: &'a [(String, i32, bytes::Bytes)]) -> Vec<(&'a str, i32)> {
+fn named(pulled: &[(String, i32, bytes::Bytes)]) -> Vec<(&str, i32)> {
     pulled.iter().map(|(payload, attempt, _)| (payload.as_str(), *attempt)).collect()
 }
 
