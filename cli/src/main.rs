@@ -9,6 +9,7 @@ mod format;
 mod human;
 mod json;
 mod output;
+mod screen;
 mod values;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ mod broker;
 pub mod cli;
 mod examples;
 mod pages;
+pub mod terminal;
 mod verbatim;
 mod words;
 

@@ -1,7 +1,7 @@
 //! `ferrymq stats --watch`: a table that is drawn anew on a terminal, a line for each number's owner elsewhere.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use ferrymq_client::v1::{BrokerStats, QueueStats, TopicStats, WatchStatsResponse};
@@ -9,11 +9,8 @@ use ferrymq_client::v1::{BrokerStats, QueueStats, TopicStats, WatchStatsResponse
 use super::Context;
 use crate::args::StatsArgs;
 use crate::failure::Failure;
+use crate::screen::Screen;
 use crate::{human, json, output};
-
-/// The cursor to the corner, and everything after it gone.
-const REDRAW: &str = "\x1b[H\x1b[J";
-const CLEAR: &str = "\x1b[2J";
 
 const TOPIC_HEADINGS: [&str; 6] = ["TOPIC", "MESSAGES", "SIZE", "QUEUES", "IN/S", "UNROUTABLE"];
 const QUEUE_HEADINGS: [&str; 10] =
@@ -22,10 +19,7 @@ const QUEUE_HEADINGS: [&str; 10] =
 /// Shows numbers as they come.
 pub async fn run(args: StatsArgs, context: &Context) -> Result<(), Failure> {
     let mut responses = context.client.watch_stats(args.topics, args.queues, args.every).await?;
-    let is_live = !context.json && io::stdout().is_terminal();
-    if is_live {
-        io::stdout().lock().write_all(CLEAR.as_bytes())?;
-    }
+    let mut screen = Screen::of_stdout();
     let (mut left, mut last) = (args.count.unwrap_or(u64::MAX), None);
     while left > 0 {
         let Some(response) = responses.message().await.map_err(ferrymq_client::Error::from)? else { break };
@@ -35,9 +29,10 @@ pub async fn run(args: StatsArgs, context: &Context) -> Result<(), Failure> {
             continue;
         }
         let sight = Sight { last: last.as_ref(), now: &response };
-        let text = if is_live { format!("{REDRAW}{}", sight.tables()) } else { sight.lines() };
-        let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush())?;
+        match &mut screen {
+            Some(screen) => screen.draw(&sight.tables())?,
+            None => io::stdout().lock().write_all(sight.lines().as_bytes())?,
+        }
         last = Some(response);
     }
     Ok(())
