@@ -1,7 +1,7 @@
 //! The command line, as scripts use it.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::Broker;
 use crate::broker::binary;
@@ -15,6 +15,12 @@ pub fn ferrymq(broker: &Broker, arguments: &[&str]) -> Command {
     command.env("FERRYMQ_URL", broker.url()).env("XDG_CONFIG_HOME", broker.home()).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// What Ctrl-C does to a command.
+pub fn interrupt(child: &Child) {
+    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(status.expect("kill is everywhere").success(), "it was gone before");
 }
 
 /// What a command left behind.

@@ -3,11 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::HashMap;
-use std::process::Command;
 
 use ferrymq_client::Client;
 use ferrymq_client::v1::{DeadLetterReason, Message, Queue};
-use ferrymq_tests::cli::{done, ferrymq, run};
+use ferrymq_tests::cli::{done, ferrymq, interrupt, run};
 use ferrymq_tests::{Broker, create_queue, create_topic, message, prepared, publish, pull, pull_some, within};
 
 async fn numbered(client: &Client, count: usize) {
@@ -130,11 +129,6 @@ async fn a_bad_line_ends_a_publish_after_what_came_before_it() {
     let ran = run(&broker, &["publish", "t", "--messages"], "{\"payload\":\"a\"}\n{\n");
     assert!(ran.code == 2 && ran.stderr.contains("line 2") && ran.stderr.contains("1 messages"), "{}", ran.stderr);
     assert_eq!(pull_some(&client, "q").await.len(), 1);
-}
-
-fn interrupt(child: &std::process::Child) {
-    let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(status.unwrap().success(), "it was gone before");
 }
 
 #[tokio::test(flavor = "multi_thread")]

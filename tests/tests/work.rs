@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use ferrymq_client::v1::{DeadLetterReason, Message};
-use ferrymq_tests::cli::{ferrymq, run};
+use ferrymq_tests::cli::{ferrymq, interrupt, run};
 use ferrymq_tests::{Broker, message, prepared, publish, pull, pull_some};
 
 /// A worker whose handlers are this shell script, and what they print.
@@ -28,8 +28,13 @@ impl Work {
     }
 
     fn interrupt(&self) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success(), "it was gone before");
+        interrupt(&self.child);
+    }
+
+    /// Waits until it says this.
+    fn said(&mut self, text: &str) {
+        let mut lines = BufReader::new(self.child.stderr.as_mut().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains(text)));
     }
 
     /// What it said until its end, which is a success.
@@ -89,13 +94,26 @@ async fn ctrl_c_lets_handlers_end_and_begins_nothing() {
     assert_eq!(work.line(), "begun");
     work.interrupt();
     // It says that it drains before the handler may end.
-    let mut said = BufReader::new(work.child.stderr.as_mut().unwrap()).lines();
-    assert!(said.by_ref().any(|line| line.unwrap().contains("draining")));
+    work.said("draining");
     std::fs::write(go_on, "").unwrap();
     assert_eq!(work.line(), "done");
     assert!(work.lines.next().is_none(), "the second was not begun");
     assert!(work.child.wait().unwrap().success());
     assert_eq!(pull_some(&client, "q").await.len(), 1, "the second is there at once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_kills_the_handler_and_its_message_is_tried_again() {
+    let (broker, client) = prepared().await;
+    publish(&client, "t", vec![message("", "stuck")]).await;
+    let mut work = Work::start(&broker, &[], "echo begun; exec sleep 600");
+    assert_eq!(work.line(), "begun");
+    work.interrupt();
+    work.said("draining");
+    work.interrupt();
+    assert!(work.ended().contains("0 acked, 1 to be tried again, 0 rejected"));
+    let stats = client.stats(vec![], vec!["q".to_owned()]).await.unwrap();
+    assert_eq!(stats.queues["q"].backing_off, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,8 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Context, stop};
+use super::Context;
+use super::stop::Stop;
 use crate::args::SubscribeArgs;
 use crate::failure::Failure;
 use crate::format::Form;
@@ -29,6 +30,7 @@ const PREFETCH_MAX: u64 = 256;
 /// Prints deliveries until told to stop, acking what was printed.
 pub async fn run(args: SubscribeArgs, context: &Context) -> Result<(), Failure> {
     let mut subscriber = context.client.subscribe(request(&args)).await?;
+    let mut stop = Stop::listen();
     announce(&subscriber, &args);
     let form = args.printing.form(context.json);
     let mut acks = Acks::start();
@@ -36,9 +38,9 @@ pub async fn run(args: SubscribeArgs, context: &Context) -> Result<(), Failure> 
     let printing = print_all(&mut subscriber, &args, form.as_ref(), &mut acks, &mut printed);
     let ended = tokio::select! {
         ended = printing => ended,
-        () = stop::asked() => Ok(()),
+        () = stop.asked() => Ok(()),
     };
-    stop::next_ends();
+    stop.next_ends();
     // What is held goes back, and acks on their way are answered.
     let closed = subscriber.close().await;
     let acked = acks.finish().await;

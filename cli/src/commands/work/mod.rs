@@ -14,7 +14,8 @@ use ferrymq_client::v1::SubscribeRequest;
 use ferrymq_client::v1::subscribe_request::Source;
 use tokio::sync::watch;
 
-use super::{Context, stop};
+use super::Context;
+use super::stop::Stop;
 use crate::args::{SourceArgs, WorkArgs};
 use crate::failure::Failure;
 use crate::output;
@@ -40,7 +41,7 @@ pub async fn run(args: WorkArgs, context: &Context) -> Result<(), Failure> {
     let worker = worker.concurrency(args.concurrency.into()).drain_timeout(args.drain_timeout);
     output::note(&format!("working on `{}`; Ctrl-C drains", handler.queue));
     let counted = Arc::clone(&tally);
-    let done = worker.run_until(asked_to_stop(kill), move |received| {
+    let done = worker.run_until(asked_to_stop(Stop::listen(), kill), move |received| {
         let (handler, tally) = (Arc::clone(&handler), Arc::clone(&counted));
         async move { tally.count(handler.run(received).await) }
     });
@@ -49,14 +50,14 @@ pub async fn run(args: WorkArgs, context: &Context) -> Result<(), Failure> {
     Ok(done?)
 }
 
-/// Ends with the first signal. The second kills what still runs.
-async fn asked_to_stop(kill: watch::Sender<bool>) {
-    stop::asked().await;
+/// Ends with the first signal. The second kills what still runs, the third ends the process.
+async fn asked_to_stop(mut stop: Stop, kill: watch::Sender<bool>) {
+    stop.asked().await;
     output::note("draining: handlers may end; once more kills them");
     tokio::spawn(async move {
-        stop::asked().await;
+        stop.asked().await;
         kill.send_replace(true);
-        stop::next_ends();
+        stop.next_ends();
     });
 }
 
