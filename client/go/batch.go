@@ -5,8 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc/codes"
 )
 
 // batch is the messages of one PublishRequest, encoded as they come. The publisher's lock guards it until it is sealed; then its body does not
@@ -45,10 +43,10 @@ func (b *batch) result(index int) (PublishResult, error) {
 		b.results, b.decodeErr = decodeResults(b.encoded, b.count)
 	})
 	if b.decodeErr != nil {
-		return PublishResult{}, newError(codes.Internal, "the broker's confirm cannot be read: %v", b.decodeErr)
+		return PublishResult{}, unavailable("the broker's confirm cannot be read: %v", b.decodeErr)
 	}
 	if index >= len(b.results) {
-		return PublishResult{}, newError(codes.Internal, "the broker confirmed fewer messages than were sent")
+		return PublishResult{}, unavailable("the broker confirmed fewer messages than were sent")
 	}
 	return b.results[index], nil
 }

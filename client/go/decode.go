@@ -3,7 +3,6 @@ package ferrymq
 import (
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -214,7 +213,7 @@ func (c *confirmation) err() error {
 }
 
 func decodeConfirm(b []byte) (confirmation, error) {
-	confirm := confirmation{failure: newError(codes.Internal, "the broker sent a confirm without an outcome")}
+	confirm := confirmation{failure: unavailable("the broker sent a confirm without an outcome")}
 	err := eachField(b, func(f field) error {
 		switch f.number {
 		case 1:

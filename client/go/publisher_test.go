@@ -170,6 +170,27 @@ func TestARefusalForNowIsTheAnswerToItsBatchAlone(t *testing.T) {
 	}
 }
 
+func TestAConfirmThatSaysTooLittleIsNotKnown(t *testing.T) {
+	broker := &fake{publish: func(_ int, stream publishStream) error {
+		for _, outcome := range []*ferrymqv1.PublishConfirm{{Outcome: &ferrymqv1.PublishConfirm_Confirmed{Confirmed: &ferrymqv1.PublishResponse{}}}, {}} {
+			request, err := stream.Recv()
+			if err != nil {
+				return err
+			}
+			outcome.Id = request.Id
+			if err := stream.Send(&ferrymqv1.PublishStreamResponse{Confirms: []*ferrymqv1.PublishConfirm{outcome}}); err != nil {
+				return err
+			}
+		}
+		return confirmAll(stream)
+	}}
+	for i, confirm := range publish(t, broker.client(t).Publisher(Topic("orders"), BatchMessages(1)), "without a result", "without an outcome") {
+		if _, err := confirm.Result(within(t)); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%d failed with %v", i, err)
+		}
+	}
+}
+
 func TestAnyOtherEndOfTheStreamEndsThePublisher(t *testing.T) {
 	broker := &fake{publish: func(_ int, stream publishStream) error {
 		if _, err := stream.Recv(); err != nil {
