@@ -31,8 +31,12 @@ final class SettleGroup {
         return deliveries.size();
     }
 
-    private Iterable<ByteString> ackIds() {
-        return () -> deliveries.stream().map(Delivery::ackId).iterator();
+    private List<ByteString> ackIds() {
+        List<ByteString> ids = new ArrayList<>(deliveries.size());
+        for (Delivery delivery : deliveries) {
+            ids.add(delivery.ackId());
+        }
+        return ids;
     }
 
     Settlement wire() {
