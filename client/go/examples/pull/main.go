@@ -29,6 +29,6 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		log.Print(delivery.PublishTime, delivery.Text())
+		log.Println(delivery.PublishTime, delivery.Text())
 	}
 }
