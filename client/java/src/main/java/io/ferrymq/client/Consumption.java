@@ -200,9 +200,12 @@ final class Consumption implements Settler {
         }
         if (response.getSettledCount() > 0) {
             List<SettleGroup> groups = pending.answered(response.getSettledList());
-            // Elsewhere, as what hangs on a settlement may wait for something.
-            connection.executor.execute(() -> answer(groups, response.getSettledList()));
-            pump();
+            // Elsewhere, as what hangs on a settlement may wait for something, and the connection's thread has enough
+            // to read.
+            connection.executor.execute(() -> {
+                pump();
+                answer(groups, response.getSettledList());
+            });
         }
         return response.getDeliveriesCount() > 0;
     }
