@@ -10,8 +10,8 @@ use ferrymq_proto::v1::messaging_service_client::MessagingServiceClient;
 use ferrymq_proto::v1::operations_service_client::OperationsServiceClient;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::Error;
 use crate::observed::{Call, Observer, Transport};
+use crate::{Error, tls};
 
 /// The generated stub of `MessagingService`.
 pub type Messaging = MessagingServiceClient<Transport>;
@@ -26,16 +26,19 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// The largest `max_response_bytes` that the protocol allows.
 const RESPONSE_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 64;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A broker, over one or more connections. Cloning is cheap and shares them.
 #[derive(Clone, Debug)]
 pub struct Client {
     channels: Arc<[Transport]>,
     next: Arc<AtomicUsize>,
+    pub(crate) call_timeout: Duration,
 }
 
 impl Client {
-    /// Connects to `url`, e.g. `http://127.0.0.1:7171`, over one connection.
+    /// Connects to `url`, e.g. `http://127.0.0.1:7171` or `https://broker.example.org`, over one connection.
     pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
         Self::builder(url).connect().await
     }
@@ -47,7 +50,14 @@ impl Client {
 
     /// Settings before connecting.
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
-        ClientBuilder { url: url.into(), connections: 1, connect_timeout: Duration::from_secs(5), observer: None }
+        ClientBuilder {
+            url: url.into(),
+            connections: 1,
+            connect_timeout: CONNECT_TIMEOUT,
+            call_timeout: CALL_TIMEOUT,
+            ca_certificate: None,
+            observer: None,
+        }
     }
 
     /// The stub for publishing and consuming, on the next connection in turn.
@@ -78,6 +88,8 @@ pub struct ClientBuilder {
     url: String,
     connections: usize,
     connect_timeout: Duration,
+    call_timeout: Duration,
+    ca_certificate: Option<Vec<u8>>,
     observer: Option<Observer>,
 }
 
@@ -104,6 +116,21 @@ impl ClientBuilder {
         self
     }
 
+    /// Deadline of every call but streams, and but those that are given one of their own; the broker is told of it. A pull has it
+    /// beside its wait. Above, a call fails with DEADLINE_EXCEEDED: it may or may not have been done. Default 30 s. The bare stubs
+    /// ([`Client::messaging`] and the like) have none.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
+        self
+    }
+
+    /// For `https://`: trusts only what this authority has signed, given as one or more certificates in PEM. Default: the authorities
+    /// that the system trusts.
+    pub fn ca_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_certificate = Some(pem.into());
+        self
+    }
+
     /// Calls this with each call that has ended, streams and those of reconnects included. It must not block. Default: nobody is
     /// told.
     pub fn observe(mut self, observer: impl Fn(&Call) + Send + Sync + 'static) -> Self {
@@ -118,22 +145,27 @@ impl ClientBuilder {
         for _ in 0..self.connections {
             channels.push(endpoint.connect().await.map_err(|e| Error::transport(&self.url, &e))?);
         }
-        Ok(Client::over(channels, self.observer))
+        Ok(Client::over(channels, self.call_timeout, self.observer))
     }
 
     /// Connects when the first call is made. Must be called within a Tokio runtime.
     pub fn connect_lazy(self) -> Result<Client, Error> {
         let endpoint = self.endpoint()?;
         let channels = (0..self.connections).map(|_| endpoint.connect_lazy());
-        Ok(Client::over(channels.collect(), self.observer))
+        Ok(Client::over(channels.collect(), self.call_timeout, self.observer))
     }
 
     fn endpoint(&self) -> Result<Endpoint, Error> {
         let endpoint = Endpoint::from_shared(self.url.clone())
             .map_err(|e| Error::invalid("url", &format!("`{}` is no URL: {e}", self.url)))?;
-        if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
-            return Err(Error::invalid("url", &format!("`{}` must look like http://HOST:PORT", self.url)));
-        }
+        let endpoint = match (endpoint.uri().scheme_str(), endpoint.uri().host()) {
+            (Some("http"), Some(_)) => endpoint,
+            (Some("https"), Some(_)) => tls::over(endpoint, self.ca_certificate.as_deref())?,
+            _ => {
+                let rule = format!("`{}` must look like http://HOST:PORT or https://HOST:PORT", self.url);
+                return Err(Error::invalid("url", &rule));
+            }
+        };
         Ok(endpoint
             .user_agent(concat!("ferrymq-rust/", env!("CARGO_PKG_VERSION")))
             .map_err(|e| Error::invalid("user_agent", &e.to_string()))?
@@ -148,8 +180,8 @@ impl ClientBuilder {
 }
 
 impl Client {
-    fn over(channels: Vec<Channel>, observer: Option<Observer>) -> Self {
+    fn over(channels: Vec<Channel>, call_timeout: Duration, observer: Option<Observer>) -> Self {
         let channels = channels.into_iter().map(|channel| Transport::new(channel, observer.clone()));
-        Self { channels: channels.collect(), next: Arc::new(AtomicUsize::new(0)) }
+        Self { channels: channels.collect(), next: Arc::new(AtomicUsize::new(0)), call_timeout }
     }
 }

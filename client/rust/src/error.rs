@@ -86,6 +86,11 @@ impl Error {
         Self(Box::new(Facts::new(Code::Unavailable, message.to_owned())))
     }
 
+    /// A call has not been answered in time.
+    pub(crate) fn late(timeout: Duration) -> Self {
+        Self(Box::new(Facts::new(Code::DeadlineExceeded, format!("not answered within {timeout:?}"))))
+    }
+
     /// The connection of a stub is gone.
     pub(crate) fn disconnected(error: &tonic::transport::Error) -> Self {
         Self::unavailable(&root_cause(error).to_string())

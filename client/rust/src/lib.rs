@@ -6,6 +6,7 @@
 
 mod admin;
 mod backoff;
+mod calls;
 mod client;
 mod consuming;
 mod error;
@@ -19,6 +20,7 @@ mod pulled;
 pub mod streams;
 mod subscriber;
 pub mod testing;
+mod tls;
 #[cfg(feature = "opentelemetry")]
 pub mod trace;
 mod worker;

@@ -10,35 +10,37 @@ use ferrymq_proto::v1::{
 
 use crate::{Client, Destination, Error};
 
+/// The broker's, where a pull does not say how long it waits.
+const PULL_WAIT: Duration = Duration::from_secs(10);
+
 impl Client {
     /// What this broker is, can and allows.
     pub async fn server_info(&self) -> Result<GetServerInfoResponse, Error> {
-        let response = self.messaging().get_server_info(GetServerInfoRequest {}).await?;
-        Ok(response.into_inner())
+        self.call(GetServerInfoRequest {}, async |call| self.messaging().get_server_info(call).await).await
     }
 
     /// Publishes one batch, whole or not at all; the answer means that it is on disk.
     pub async fn publish(&self, destination: Destination, messages: Vec<Message>) -> Result<PublishResponse, Error> {
         let request = PublishRequest { destination: Some(destination), messages, ..PublishRequest::default() };
-        Ok(self.messaging().publish(request).await?.into_inner())
+        self.call(request, async |call| self.messaging().publish(call).await).await
     }
 
     /// Publishes one batch with everything that a request may say, within this time: DEADLINE_EXCEEDED means that it may or may not
     /// be stored.
     pub async fn publish_request(&self, request: PublishRequest, timeout: Duration) -> Result<PublishResponse, Error> {
-        let mut request = tonic::Request::new(request);
-        request.set_timeout(timeout);
-        Ok(self.messaging().publish(request).await?.into_inner())
+        self.call_within(timeout, request, async |call| self.messaging().publish(call).await).await
     }
 
-    /// Takes messages that wait, without a stream.
+    /// Takes messages that wait, without a stream. `call_timeout` begins once it has waited for the first.
     pub async fn pull(&self, request: PullRequest) -> Result<PullResponse, Error> {
-        Ok(self.messaging().pull(request).await?.into_inner())
+        let wait = request.wait.map_or(Ok(PULL_WAIT), Duration::try_from).unwrap_or_default();
+        let timeout = wait.saturating_add(self.call_timeout);
+        self.call_within(timeout, request, async |call| self.messaging().pull(call).await).await
     }
 
     /// Settles deliveries as done. The statuses are in the order of the ids.
     pub async fn ack(&self, ack_ids: Vec<Bytes>) -> Result<Vec<SettleStatus>, Error> {
-        let response = self.messaging().ack(AckRequest { ack_ids }).await?.into_inner();
+        let response = self.call(AckRequest { ack_ids }, async |call| self.messaging().ack(call).await).await?;
         Ok(response.statuses().collect())
     }
 
@@ -56,14 +58,14 @@ impl Client {
             delay: delay.map(wire_duration).transpose()?,
             reason: reason.into(),
         };
-        let response = self.messaging().nack(request).await?.into_inner();
+        let response = self.call(request, async |call| self.messaging().nack(call).await).await?;
         Ok(response.statuses().collect())
     }
 
     /// Prolongs leases, from now. Without `lease`: by the queue's lease.
     pub async fn extend(&self, ack_ids: Vec<Bytes>, lease: Option<Duration>) -> Result<Vec<SettleStatus>, Error> {
         let request = ExtendLeaseRequest { ack_ids, lease: lease.map(wire_duration).transpose()? };
-        let response = self.messaging().extend_lease(request).await?.into_inner();
+        let response = self.call(request, async |call| self.messaging().extend_lease(call).await).await?;
         Ok(response.statuses().collect())
     }
 }

@@ -19,7 +19,7 @@ impl Client {
             ListConsumersRequest { queue: queue.to_owned(), page_size: PAGE_SIZE, ..ListConsumersRequest::default() };
         let mut consumers = Vec::new();
         loop {
-            let page = stub.list_consumers(request.clone()).await?.into_inner();
+            let page = self.call(request.clone(), async |call| stub.list_consumers(call).await).await?;
             consumers.extend(page.consumers);
             if page.next_page_token.is_empty() {
                 return Ok(consumers);
@@ -34,7 +34,7 @@ impl Client {
         let mut request = ListConnectionsRequest { page_size: PAGE_SIZE, ..ListConnectionsRequest::default() };
         let mut connections = Vec::new();
         loop {
-            let page = stub.list_connections(request.clone()).await?.into_inner();
+            let page = self.call(request.clone(), async |call| stub.list_connections(call).await).await?;
             connections.extend(page.connections);
             if page.next_page_token.is_empty() {
                 return Ok(connections);
@@ -46,8 +46,7 @@ impl Client {
     /// Ends a connection: what its consumers hold goes back at once. `reason`, at most 255 bytes, is logged and told to them.
     pub async fn close_connection(&self, id: impl Into<String>, reason: impl Into<String>) -> Result<(), Error> {
         let request = CloseConnectionRequest { id: id.into(), reason: reason.into() };
-        self.operations().close_connection(request).await?;
-        Ok(())
+        self.call(request, async |call| self.operations().close_connection(call).await).await.map(drop)
     }
 
     /// Numbers of the broker and of the topics and queues that are named: now, and again at each interval (100 ms to 1 h; the
