@@ -50,10 +50,14 @@ func (i *inbox) take(waits bool) *Delivery {
 	return d
 }
 
+// awake is for whoever was idle. It passes on what woke it, as it may leave without a delivery.
 func (i *inbox) awake() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.idle--
+	if i.idle > 0 && i.taken < len(i.waiting) {
+		i.arrived.wake()
+	}
 }
 
 // clear drops what waits.
