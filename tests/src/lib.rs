@@ -3,6 +3,7 @@
 mod broker;
 pub mod cli;
 mod examples;
+pub mod languages;
 mod pages;
 pub mod terminal;
 mod verbatim;
