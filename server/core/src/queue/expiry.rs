@@ -105,7 +105,7 @@ impl QueueMachine {
         }
         self.await_end(item.key);
         if self.config.dead_letter_expired {
-            self.await_dead_letter();
+            self.await_dead_letter(key);
             let (reason, attempts) = (DeadLetterReason::Expired, item.attempts);
             self.dead_letters.push(DeadLetterOut { log, offset, reason, attempts, description: String::new() });
         }

@@ -172,7 +172,7 @@ impl QueueMachine {
         self.stats.overflowed += 1;
         self.free(&item);
         self.await_end(item.key);
-        self.await_dead_letter();
+        self.await_dead_letter((log, offset));
         let (reason, attempts) = (DeadLetterReason::Overflow, item.attempts);
         self.dead_letters.push(DeadLetterOut { log, offset, reason, attempts, description: String::new() });
         self.settled(Some((log, offset, offset + 1)));

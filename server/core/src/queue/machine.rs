@@ -1,7 +1,7 @@
 //! The machine's state, and the way of a message in.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use super::deliver::Consumer;
 use super::expiry::Expiry;
@@ -101,6 +101,8 @@ pub(super) struct Effects {
     pub(super) unparked: Vec<(u64, Place)>,
     /// Purges of a queue that keeps keys in order.
     pub(super) purges: usize,
+    /// Dead letters.
+    pub(super) letters: Vec<Key>,
     /// Dead letters of a STRICT queue.
     pub(super) given_up: usize,
     pub(super) sent: Vec<(LogId, Offset)>,
@@ -122,6 +124,8 @@ pub struct QueueMachine {
     pub(super) next_delivery: u64,
     pub(super) records: Vec<SettleRecord>,
     pub(super) dead_letters: Vec<DeadLetterOut>,
+    /// Messages whose dead letters are not on disk yet. What comes behind them may be there before.
+    pub(super) letters: BTreeSet<Key>,
     pub(super) freed: Freed,
     /// Settled before they were read: late acks.
     pub(super) settled_unread: HashSet<Key>,
@@ -158,6 +162,7 @@ impl QueueMachine {
             next_delivery: 1,
             records: Vec::new(),
             dead_letters: Vec::new(),
+            letters: BTreeSet::new(),
             freed: Freed::default(),
             settled_unread: HashSet::new(),
             effects: Effects::default(),

@@ -5,20 +5,26 @@ use std::cmp::Reverse;
 use super::machine::{Key, QueueMachine, Waiting};
 use super::{Outbox, Ticket};
 use crate::settle::{Progress, SettleRecord};
-use crate::{LogId, Millis};
+use crate::{LogId, Millis, Offset};
 
 /// Fewer timers than this are never made anew.
 const TIMERS_MIN: usize = 1_024;
 
 impl QueueMachine {
-    /// Records the floor if it has risen.
+    /// Records the floor if it has risen; as far as the first message whose dead letter is on its way: its end goes with that.
     pub(super) fn record_floor(&mut self, log: LogId) {
+        let letter = self.letters_of(log).next();
         let Some(source) = self.sources.get_mut(&log) else { return };
-        let (from, to) = (source.floor_recorded, source.cursor.floor());
+        let (from, to) = (source.floor_recorded, source.cursor.floor().min(letter.unwrap_or(Offset::MAX)));
         if from < to {
             source.floor_recorded = to;
             self.push_record(log, Progress::Settled { from, to });
         }
+    }
+
+    /// Where messages of a log stand whose dead letters are on their way.
+    pub(super) fn letters_of(&self, log: LogId) -> impl Iterator<Item = Offset> + '_ {
+        self.letters.range((log, 0)..=(log, Offset::MAX)).map(|(_, offset)| *offset)
     }
 
     pub(super) fn push_record(&mut self, log: LogId, change: Progress) {
@@ -57,6 +63,9 @@ impl QueueMachine {
         for key in effects.released {
             let Some(Waiting { item, due, .. }) = self.waiting.get(&key).copied() else { continue };
             self.wait_for(key, item, due, false);
+        }
+        for key in &effects.letters {
+            self.letters.remove(key);
         }
         self.strict.giving_up -= effects.given_up.min(self.strict.giving_up);
         self.late_ended(effects.late);

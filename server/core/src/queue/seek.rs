@@ -58,10 +58,12 @@ impl QueueMachine {
         }
         self.expiry.forget_gone(log);
         self.forget_late(log);
+        self.letters.retain(|(of, _)| *of != log);
         self.drop_parked(log, Offset::MAX);
         for effects in self.committing.values_mut().chain([&mut self.effects]) {
             effects.released.retain(|(of, _)| *of != log);
             effects.sent.retain(|(of, _)| *of != log);
+            effects.letters.retain(|(of, _)| *of != log);
         }
     }
 }

@@ -187,9 +187,8 @@ impl QueueMachine {
         let change = Progress::Settled { from, to };
         let Some(source) = self.sources.get_mut(&log) else { return };
         source.cursor.apply(&change);
-        let below_floor = from < source.cursor.floor();
         self.record_floor(log);
-        if !below_floor {
+        if self.sources.get(&log).is_some_and(|source| source.floor_recorded < to) {
             self.push_record(log, change);
         }
     }
@@ -235,7 +234,7 @@ impl QueueMachine {
             DeadLetterReason::Overflow => self.stats.overflowed += 1,
         }
         let description = description.to_owned();
-        self.await_dead_letter();
+        self.await_dead_letter(key);
         self.dead_letters.push(DeadLetterOut { log: key.0, offset: key.1, reason, attempts, description });
         self.settle(key);
     }
@@ -302,6 +301,8 @@ impl QueueMachine {
     /// Settles all that waits below `end`, but for what consumers hold; how many were in memory.
     pub fn purge(&mut self, log: LogId, end: Offset) {
         let mut held: Vec<Offset> = self.held.keys().filter(|(of, _)| *of == log).map(|(_, offset)| *offset).collect();
+        let floor = self.sources.get(&log).map_or(0, |source| source.cursor.floor());
+        held.extend(self.letters_of(log).filter(|offset| *offset >= floor));
         held.sort_unstable();
         if cfg!(feature = "planted-purge-held") {
             held.clear();

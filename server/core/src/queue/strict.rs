@@ -32,8 +32,10 @@ impl QueueMachine {
         (is_free && consumer.takes(bytes)).then_some(*id)
     }
 
-    /// A message was given up: nothing follows until that is on disk.
-    pub(super) fn await_dead_letter(&mut self) {
+    /// A message was given up: no floor passes it until that is on disk, and in a STRICT queue nothing follows.
+    pub(super) fn await_dead_letter(&mut self, key: Key) {
+        self.letters.insert(key);
+        self.effects.letters.push(key);
         if self.is_strict() {
             self.strict.giving_up += 1;
             self.effects.given_up += 1;

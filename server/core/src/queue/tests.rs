@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 mod far;
 mod given_back;
 mod gone;
+mod letters;
 mod look;
 mod order;
 mod overflow;
