@@ -85,3 +85,15 @@ export async function within(promise: Promise<unknown>, ms: number): Promise<boo
     stop.abort();
   }
 }
+
+/** Waits for `work`, or until `signal` is aborted: then throws `reason()`, whatever becomes of the work. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, reason: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(reason());
+    if (signal.aborted) {
+      abort();
+    }
+    signal.addEventListener("abort", abort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

@@ -5,6 +5,7 @@ import { WireType } from "@bufbuild/protobuf/wire";
 import type { Empty, Timestamp } from "@bufbuild/protobuf/wkt";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
+import { unlessAborted } from "../async.js";
 import type { FerryError } from "../errors.js";
 import { isTransient, makeError, toFerryError } from "../errors.js";
 import type { SubscribeRequest } from "../gen/ferrymq/v1/messaging_service_pb.js";
@@ -123,7 +124,10 @@ export function callLink(transport: Transport, timeoutMs: number): ConsumeLink {
       }
     }
     const settling = settleByCalls(transport, timeoutMs, settlements, inbox);
-    const delivering = deliver(transport, open, inbox, stop.signal).catch((error) => {
+    // A fetch that is aborted does not always say so to who reads it.
+    const cutOff = () => makeError(1, "the stream was cut off", {});
+    const reading = unlessAborted(deliver(transport, open, inbox, stop.signal), stop.signal, cutOff);
+    const delivering = reading.catch((error) => {
       // The stream ends first, so that what is given back does not come on it again; then the rest is settled.
       if (!settlements.closing.aborted) {
         throw error;
