@@ -1,6 +1,7 @@
 //! Deliveries without a stream, their leases extended until they are settled.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,8 +22,9 @@ impl Client {
         let response = self.pull(request).await?;
         let lease = response.lease.and_then(|lease| Duration::try_from(lease).ok()).unwrap_or(Duration::from_secs(30));
         let (settle, commands) = mpsc::unbounded_channel();
+        let settle = Arc::new(settle);
         let held = response.deliveries.iter().map(|delivery| delivery.ack_id.clone()).collect();
-        let deliveries = response.deliveries.into_iter().map(|d| Delivery::new(d, settle.clone())).collect();
+        let deliveries = response.deliveries.into_iter().map(|d| Delivery::new(d, Arc::clone(&settle))).collect();
         tokio::spawn(hold(self.clone(), held, lease, commands));
         Ok(deliveries)
     }

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, LogPoint, Position, SubscribeRequest};
+use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, Delivery, LogPoint, Position, SubscribeRequest};
+use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
 
-use super::delivery::{Command, Delivery};
+use super::delivery::Command;
 use super::settlements::Settlements;
 use crate::backoff::Backoff;
 use crate::consuming::{Consuming, open};
@@ -29,11 +30,10 @@ pub(super) struct Carrier {
     /// A broadcast that has delivered nothing yet goes on from here: the broker's time when it was opened.
     pub(super) since: Option<SystemTime>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
-    pub(super) settle: mpsc::WeakUnboundedSender<Command>,
     pub(super) batches: mpsc::Sender<Batch>,
     /// Set once the program wants no more.
     pub(super) close: tokio::sync::watch::Receiver<bool>,
-    pub(super) held: HashSet<Bytes>,
+    pub(super) held: HashSet<Bytes, RandomState>,
     pub(super) settlements: Settlements,
     pub(super) last: Option<Position>,
     pub(super) backoff: Backoff,
@@ -113,14 +113,12 @@ impl Carrier {
         }
         let Some(last) = response.deliveries.last() else { return };
         self.last = last.position;
-        let Some(settle) = self.settle.upgrade() else { return };
         self.held
             .extend(response.deliveries.iter().map(|delivery| delivery.ack_id.clone()).filter(|id| !id.is_empty()));
-        let batch = response.deliveries.into_iter().map(|delivery| Delivery::new(delivery, settle.clone())).collect();
         // Where there is something to settle the prefetch bounds it and this never waits. A broadcast that is not read waits
         // here, and gRPC's flow control holds the broker back. Whoever has closed it wants no more: what is held goes back.
         tokio::select! {
-            _ = self.batches.send(Ok(batch)) => {}
+            _ = self.batches.send(Ok(response.deliveries)) => {}
             _ = self.close.wait_for(|closed| *closed) => {}
         }
     }

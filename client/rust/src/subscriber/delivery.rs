@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -90,11 +91,11 @@ pub struct Delivery {
 #[derive(Debug)]
 pub struct Settler {
     ack_id: Bytes,
-    commands: mpsc::UnboundedSender<Command>,
+    commands: Arc<mpsc::UnboundedSender<Command>>,
 }
 
 impl Delivery {
-    pub(crate) fn new(delivery: v1::Delivery, commands: mpsc::UnboundedSender<Command>) -> Self {
+    pub(crate) fn new(delivery: v1::Delivery, commands: Arc<mpsc::UnboundedSender<Command>>) -> Self {
         let ack_id = delivery.ack_id.clone();
         Self { received: Received(delivery), settler: Settler { ack_id, commands } }
     }

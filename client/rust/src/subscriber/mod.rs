@@ -7,11 +7,12 @@ mod source;
 
 use std::collections::HashSet;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{LogEdge, Opened, SubscribeRequest};
+use ferrymq_proto::v1::{self, LogEdge, Opened, SubscribeRequest};
 use futures::stream::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -53,16 +54,15 @@ impl Client {
             is_broadcast,
             since,
             commands,
-            settle: settle.downgrade(),
             batches: sender,
             close: closed,
-            held: HashSet::new(),
+            held: HashSet::default(),
             settlements: settlements::Settlements::default(),
             last: None,
             backoff: Backoff::default(),
         };
         let carrier = tokio::spawn(carrier.run(stream));
-        Ok(Subscriber { opened, batches, batch: Vec::new().into_iter(), close, _settle: settle, carrier })
+        Ok(Subscriber { opened, batches, batch: Vec::new().into_iter(), close, settle: Arc::new(settle), carrier })
     }
 
     async fn broker_time(&self) -> Result<Option<SystemTime>, Error> {
@@ -83,10 +83,10 @@ fn begins_now(request: &SubscribeRequest) -> bool {
 pub struct Subscriber {
     opened: Opened,
     batches: mpsc::Receiver<Batch>,
-    batch: std::vec::IntoIter<Delivery>,
+    batch: std::vec::IntoIter<v1::Delivery>,
     close: watch::Sender<bool>,
-    /// The channel of settlements stays open although the program holds no delivery at the moment.
-    _settle: mpsc::UnboundedSender<Command>,
+    /// Of every delivery, and open although the program holds none at the moment.
+    settle: Arc<mpsc::UnboundedSender<Command>>,
     carrier: JoinHandle<Result<(), Error>>,
 }
 
@@ -115,7 +115,7 @@ impl Subscriber {
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
         loop {
             if let Some(delivery) = self.batch.next() {
-                return Poll::Ready(Some(Ok(delivery)));
+                return Poll::Ready(Some(Ok(Delivery::new(delivery, Arc::clone(&self.settle)))));
             }
             match std::task::ready!(self.batches.poll_recv(cx)) {
                 Some(Ok(batch)) => self.batch = batch.into_iter(),
