@@ -163,7 +163,7 @@ pub(super) const BUGS: [Bug; 30] = [
         what: "a way goes on after the end of a binding on it",
         tests: ("ferrymq-tests", &["--test", "topic_bindings", "exactly_what"]),
         in_broker: true,
-        says: "interval",
+        says: " of 600",
     },
     Bug {
         feature: "planted-alternate",
