@@ -1,7 +1,7 @@
 //! A broker that serves: its parts put together, and its end in order.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,7 @@ use ferrymq_engine::memory::MemoryLog;
 use ferrymq_engine::store::{Store, StoreOptions};
 use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch as channel};
+use tokio::sync::{Notify, SetOnce, watch as channel};
 use tokio::task::JoinHandle;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -172,7 +172,7 @@ async fn open(
         watch: watch.clone(),
         counters: Arc::new(Counters::default()),
         catalogue: catalogue.clone(),
-        admin: OnceLock::new(),
+        admin: SetOnce::new(),
     });
     let starter = shared.clone();
     let start_queue: StartQueue =

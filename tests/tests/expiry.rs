@@ -4,7 +4,7 @@
 
 use ferrymq_client::v1::{DeadLetterPolicy, DeadLetterReason, ErrorReason, Message, Queue};
 use ferrymq_client::{Client, Destination};
-use ferrymq_tests::{Broker, create_queue, payloads, pull, pull_some, within};
+use ferrymq_tests::{Broker, create_queue, create_topic, message, payloads, publish, pull, pull_some, within};
 
 fn lives(payload: &'static str, ttl_ms: i64) -> Message {
     Message { payload: payload.into(), ttl_ms, ..Message::default() }
@@ -44,6 +44,29 @@ async fn a_message_expires_by_its_own_time_or_the_queues_over_a_crash_too() {
     send(&client, "q", vec![lives("the queue's", 0)]).await;
     expired(&client, "q", 1).await;
     assert!(pull(&client, "q").await.is_empty());
+}
+
+/// Queues begin with it at once, each on a thread of its own: there has to be all that they need for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_expired_while_the_broker_was_down_is_a_dead_letter_and_its_queue_goes_on() {
+    let mut broker = Broker::start();
+    let client = broker.client().await;
+    create_topic(&client, "t").await;
+    let names: Vec<_> = (0..40).map(|number| format!("q{number}")).collect();
+    for name in &names {
+        let message_ttl = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
+        create_queue(&client, Queue { message_ttl, ..short_lived(name, true) }, &[("t", "#")]).await;
+    }
+    publish(&client, "t", vec![message("", "x")]).await;
+    broker.kill9();
+    broker.restart();
+    let client = broker.client().await;
+    for name in &names {
+        let letters = format!("{name}.dlq");
+        within(name, async { while client.get_queue(&letters).await.is_err() {} }).await;
+        assert_eq!(payloads(&pull_some(&client, &letters).await), ["x"], "{name}");
+        assert!(pull(&client, name).await.is_empty());
+    }
 }
 
 #[tokio::test]

@@ -206,7 +206,7 @@ impl Giving {
             return Ok(gate);
         }
         // Its own is made when first needed; it also stands in for a target that was deleted, so that nothing is lost.
-        let admin = self.shared.admin.get().ok_or_else(Error::draining)?;
+        let admin = self.shared.admin.wait().await;
         Ok(admin.dead_letter_queue(&self.queue).await?.gate.clone())
     }
 

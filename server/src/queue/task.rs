@@ -48,7 +48,8 @@ pub(crate) struct Shared {
     pub watch: Arc<LogWatch>,
     pub counters: Arc<crate::broker::Counters>,
     pub catalogue: Arc<arc_swap::ArcSwap<crate::catalogue::Catalogue>>,
-    pub admin: std::sync::OnceLock<Admin>,
+    /// Set once the catalogue is there as well: until then no queue does anything.
+    pub admin: tokio::sync::SetOnce<Admin>,
 }
 
 /// The task. Its parts: `feed`, `again`, `far`, `deliver`, `commit`, `peek`.
@@ -172,6 +173,9 @@ fn config(record: &QueueRecord) -> QueueConfig {
 
 impl Task {
     async fn run(mut self, mut mailbox: mpsc::Receiver<Message>) {
+        // At the start queues are there before the catalogue is, and a dead letter, say, needs it.
+        let shared = self.shared.clone();
+        shared.admin.wait().await;
         while !self.stopped {
             self.work().await;
             let timer = self.next_wake();
