@@ -23,8 +23,9 @@ fn a_page_publishes_subscribes_and_settles_and_a_page_of_another_origin_may_not(
     succeed(play);
 }
 
+/// But for those that need a stream both ways.
 #[test]
-fn every_scenario_of_the_clients_plays_over_grpc_web_too() {
+fn the_scenarios_of_the_clients_play_over_grpc_web_too() {
     let (Some(_), Some(_)) = (find(&["node"]), find(&["npm"])) else { return };
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client/typescript/conformance");
     succeed(Command::new(client.join("prepare")));
