@@ -67,11 +67,11 @@ impl Drop for Terminal {
 
 /// Our end, and that of the command.
 fn pair(rows: u16, columns: u16) -> io::Result<(OwnedFd, File)> {
-    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
     grantpt(&screen)?;
     unlockpt(&screen)?;
     let name = ptsname(&screen, Vec::new())?;
-    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty())?;
+    let terminal = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&terminal, size)?;
     Ok((screen, terminal.into()))

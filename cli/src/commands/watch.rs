@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use ferrymq_client::v1::{BrokerStats, QueueStats, TopicStats, WatchStatsResponse};
 
 use super::Context;
+use super::stop::Stop;
 use crate::args::StatsArgs;
 use crate::failure::Failure;
 use crate::screen::Screen;
@@ -20,9 +21,14 @@ const QUEUE_HEADINGS: [&str; 10] =
 pub async fn run(args: StatsArgs, context: &Context) -> Result<(), Failure> {
     let mut responses = context.client.watch_stats(args.topics, args.queues, args.every).await?;
     let mut screen = Screen::of_stdout();
+    let mut stop = Stop::listen();
     let (mut left, mut last) = (args.count.unwrap_or(u64::MAX), None);
     while left > 0 {
-        let Some(response) = responses.message().await.map_err(ferrymq_client::Error::from)? else { break };
+        let response = tokio::select! {
+            response = responses.message() => response.map_err(ferrymq_client::Error::from)?,
+            () = stop.asked() => None,
+        };
+        let Some(response) = response else { break };
         left -= 1;
         if context.json {
             output::value(&json::of("WatchStatsResponse", &response), true)?;
