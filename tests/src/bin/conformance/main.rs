@@ -23,8 +23,8 @@ async fn main() -> ExitCode {
         ["scenarios", file] => scenarios(file).await,
         ["send", url, topic, language, file] => vectors::send(url, topic, language, file).await,
         ["expect", url, topic, group, file, languages @ ..] => vectors::expect(url, topic, group, file, languages).await,
-        ["bench", url, noop_url, seconds] => bench::run(url, noop_url, seconds).await,
-        _ => Err("usage: scenarios FILE | send URL TOPIC LANG FILE | expect URL TOPIC GROUP FILE LANG... | bench URL NOOP_URL SECONDS".into()),
+        ["bench", url, noop_url, seconds, names @ ..] => bench::run(url, noop_url, seconds, names).await,
+        _ => Err("usage: scenarios FILE | send URL TOPIC LANG FILE | expect URL TOPIC GROUP FILE LANG... | bench URL NOOP_URL SECONDS [NAME...]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,10 @@ use tokio::time::Instant;
 
 use crate::Failure;
 
+/// In this order.
+const NAMES: [&str; 6] =
+    ["broker publish", "broker through", "client publish", "client consume", "stubs publish", "stubs consume"];
+
 /// At the broker.
 const PUBLISHED: &str = "bench-publish";
 const THROUGH: &str = "bench-through";
@@ -20,27 +24,35 @@ const THROUGH: &str = "bench-through";
 const NOOP: &str = "noop-1024";
 const PAYLOAD: &[u8] = &[b'x'; 1024];
 
-pub async fn run(url: &str, noop_url: &str, seconds: &str) -> Result<(), Failure> {
+/// All, or only those that are named.
+pub async fn run(url: &str, noop_url: &str, seconds: &str, names: &[&str]) -> Result<(), Failure> {
     let counted = Duration::try_from_secs_f64(seconds.parse()?)?;
     let times = Times { warm_up: counted / 2, counted };
     let (broker, noop) = (Client::connect(url).await?, Client::connect(noop_url).await?);
-    for name in [PUBLISHED, THROUGH] {
-        broker.create_queue(Queue { name: name.to_owned(), ..Queue::default() }, vec![]).await?;
+    for name in NAMES.into_iter().filter(|name| names.is_empty() || names.contains(name)) {
+        let rate = match name {
+            "broker publish" => on_queue(&broker, PUBLISHED, client::publish(&broker, PUBLISHED, times)).await?,
+            "broker through" => on_queue(&broker, THROUGH, client::through(&broker, THROUGH, times)).await?,
+            "client publish" => client::publish(&noop, NOOP, times).await?,
+            "client consume" => client::consume(&noop, NOOP, times).await?,
+            "stubs publish" => stubs::publish(noop_url, times).await?,
+            _ => stubs::consume(noop_url, times).await?,
+        };
+        println!("{}", json!({"name": name, "messages_per_second": rate.round()}));
     }
-    report("broker publish", client::publish(&broker, PUBLISHED, times).await?);
-    report("broker through", client::through(&broker, THROUGH, times).await?);
-    for name in [PUBLISHED, THROUGH] {
-        broker.delete_queue(name, true).await?;
-    }
-    report("client publish", client::publish(&noop, NOOP, times).await?);
-    report("client consume", client::consume(&noop, NOOP, times).await?);
-    report("stubs publish", stubs::publish(noop_url, times).await?);
-    report("stubs consume", stubs::consume(noop_url, times).await?);
     Ok(())
 }
 
-fn report(name: &str, messages_per_second: f64) {
-    println!("{}", json!({"name": name, "messages_per_second": messages_per_second.round()}));
+/// What is measured on a queue that is there only for that.
+async fn on_queue(
+    broker: &Client,
+    name: &str,
+    measured: impl Future<Output = Result<f64, Failure>>,
+) -> Result<f64, Failure> {
+    broker.create_queue(Queue { name: name.to_owned(), ..Queue::default() }, vec![]).await?;
+    let rate = measured.await?;
+    broker.delete_queue(name, true).await?;
+    Ok(rate)
 }
 
 #[derive(Clone, Copy)]
