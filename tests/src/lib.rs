@@ -2,6 +2,7 @@
 
 mod broker;
 pub mod cli;
+mod cuts;
 mod examples;
 pub mod languages;
 mod pages;
@@ -10,10 +11,11 @@ mod verbatim;
 mod words;
 
 pub use broker::{Broker, binary};
+pub use cuts::{Cut, Log};
 pub use examples::{example, example_sources};
 pub use pages::{Block, Shows, blocks};
 pub use verbatim::{call, call_once};
 pub use words::{
     acked, binding, collect, create_queue, create_topic, deliveries, message, payloads, prepared, publish, pull,
-    pull_some, within,
+    pull_some, take_all, within,
 };

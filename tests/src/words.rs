@@ -108,6 +108,19 @@ pub async fn collect(client: &Client, queue: &str, count: usize) -> Vec<Delivery
     all
 }
 
+/// Pulls and acks all that is ready, in the order it comes.
+pub async fn take_all(client: &Client, queue: &str) -> Vec<Delivery> {
+    let mut all = Vec::new();
+    loop {
+        let some = pull(client, queue).await;
+        if some.is_empty() {
+            return all;
+        }
+        acked(client, &some).await;
+        all.extend(some);
+    }
+}
+
 /// Acks deliveries; every one has to be taken.
 pub async fn acked(client: &Client, deliveries: &[Delivery]) {
     let ids = deliveries.iter().map(|delivery| delivery.ack_id.clone()).collect();

@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use ferrymq_client::v1::binding::Target;
 use ferrymq_client::v1::{Binding, ErrorReason, Limits, LogEdge, LogPoint, Message, Queue, log_point};
 use ferrymq_client::{Client, Code, Destination, Error};
 use ferrymq_tests::{
-    Broker, acked, binding, collect, create_queue, create_topic, message, payloads, publish, pull, pull_some, within,
+    Broker, Log, acked, binding, collect, create_queue, create_topic, message, payloads, publish, pull, pull_some,
+    take_all,
 };
 
 fn named(name: &str) -> Queue {
@@ -34,19 +32,6 @@ async fn topics(client: &Client, names: &[&str]) {
 async fn matched(client: &Client, topic: &str, keys: &[&str]) -> Vec<i32> {
     let messages = keys.iter().map(|key| message(key, (*key).to_owned())).collect();
     publish(client, topic, messages).await.results.iter().map(|result| result.queues_matched).collect()
-}
-
-/// Takes all there is.
-async fn take_all(client: &Client, queue: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    loop {
-        let held = pull(client, queue).await;
-        if held.is_empty() {
-            return all;
-        }
-        all.extend(payloads(&held));
-        acked(client, &held).await;
-    }
 }
 
 #[tokio::test]
@@ -178,8 +163,8 @@ async fn what_had_gone_on_stays_when_a_topic_or_binding_on_the_way_is_deleted() 
     client.delete_topic("b", true).await.unwrap();
     assert_eq!(matched(&client, "a", &["4"]).await, [0]);
     assert!(client.list_bindings("a", "").await.unwrap().is_empty());
-    assert_eq!(take_all(&client, "q").await, ["1", "3"]);
-    assert_eq!(take_all(&client, "near").await, ["1", "2", "3"]);
+    assert_eq!(payloads(&take_all(&client, "q").await), ["1", "3"]);
+    assert_eq!(payloads(&take_all(&client, "near").await), ["1", "2", "3"]);
     client.delete_topic("a", false).await.unwrap();
 }
 
@@ -207,74 +192,31 @@ async fn a_limit_counts_what_comes_over_topics_after_a_kill_too() {
     batch("a", &["k.x"]).await.unwrap();
 }
 
-/// What the publisher had confirmed, and what it had begun, when a call was made and answered.
-struct Cut {
-    earliest: u32,
-    latest: u32,
-}
-
-/// How many are confirmed, once some are that had not been begun.
-async fn some_more(confirmed: &AtomicU32, begun: &AtomicU32, last: u32) -> u32 {
-    let enough = (begun.load(Ordering::SeqCst) + 3).min(last);
-    within("more messages", async {
-        loop {
-            let now = confirmed.load(Ordering::SeqCst);
-            if now >= enough {
-                return now;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_what_is_published_between_the_two_commits_goes_on() {
-    const MESSAGES: u32 = 600;
+    const MESSAGES: u64 = 600;
     let mut broker = Broker::start();
     let client = broker.client().await;
     topics(&client, &["a", "b", "c"]).await;
     linked(&client, "b", "c", "").await.unwrap();
     create_queue(&client, named("q"), &[("c", "")]).await;
-    let (begun, confirmed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let publisher = broker.client().await;
-    let publishing = tokio::spawn({
-        let (begun, confirmed) = (begun.clone(), confirmed.clone());
-        async move {
-            for number in 0..MESSAGES {
-                begun.store(number + 1, Ordering::SeqCst);
-                publish(&publisher, "a", vec![message("k", number.to_string())]).await;
-                confirmed.store(number + 1, Ordering::SeqCst);
-            }
-        }
-    });
+    let log = Log::of(MESSAGES);
+    let publishing = tokio::spawn(log.clone().publish_numbers(broker.client().await, "a"));
     let mut cuts = Vec::new();
     while !publishing.is_finished() {
-        let earliest = confirmed.load(Ordering::SeqCst);
-        let name = linked(&client, "a", "b", "").await.unwrap();
-        cuts.push(Cut { earliest, latest: begun.load(Ordering::SeqCst) });
-        let earliest = some_more(&confirmed, &begun, MESSAGES).await;
-        client.delete_binding(name).await.unwrap();
-        cuts.push(Cut { earliest, latest: begun.load(Ordering::SeqCst) });
-        some_more(&confirmed, &begun, MESSAGES).await;
+        let (begin, name) = log.cut(linked(&client, "a", "b", "")).await;
+        log.some_more().await;
+        let (end, gone) = log.cut(client.delete_binding(name.unwrap())).await;
+        assert!(gone.unwrap());
+        cuts.extend([begin, end]);
+        log.some_more().await;
     }
     publishing.await.unwrap();
     broker.kill9();
     broker.restart();
     let client = broker.client().await;
-    let got: Vec<u32> = take_all(&client, "q").await.iter().map(|number| number.parse().unwrap()).collect();
+    let got: Vec<u64> = payloads(&take_all(&client, "q").await).iter().map(|number| number.parse().unwrap()).collect();
     assert!(got.is_sorted_by(|a, b| a < b), "each once, in order");
     assert!(!got.is_empty() && got.len() < MESSAGES as usize, "{} of {MESSAGES}", got.len());
-    // Between a cut and the next all of them came, or none; where a call was under way, the one or the other.
-    let came = |number: u32| got.binary_search(&number).is_ok();
-    let mut checked = [0, 0];
-    for (index, pair) in cuts.windows(2).enumerate() {
-        let (expected, mut between) = (index % 2 == 0, pair[0].latest..pair[1].earliest);
-        checked[index % 2] += between.len();
-        assert!(between.all(|number| came(number) == expected), "interval {index}");
-    }
-    assert!(checked.iter().all(|count| *count > 20), "{checked:?} messages stood between two changes");
-    let all: Vec<bool> = (0..MESSAGES).map(came).collect();
-    let turns = all.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    assert!(turns <= cuts.len(), "{turns} turns by {} changes", cuts.len());
+    log.check(&cuts, |number| got.binary_search(&number).is_ok(), |_| true);
 }
