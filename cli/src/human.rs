@@ -27,6 +27,18 @@ pub fn oldest(stats: &QueueStats) -> String {
     oldest.map_or_else(|| "-".to_owned(), age)
 }
 
+/// How a queue stands, as every table begins: ready, its bytes, unsettled, backing off, consumers, the oldest's age.
+pub fn standing(stats: &QueueStats) -> [String; 6] {
+    [
+        count(stats.ready),
+        size(stats.ready_bytes),
+        count(stats.unsettled),
+        count(stats.backing_off),
+        count(stats.consumers),
+        oldest(stats),
+    ]
+}
+
 /// With one decimal from a KiB on.
 pub fn size(bytes: i64) -> String {
     let (mut amount, mut unit) = (bytes.max(0) as f64, 0);

@@ -64,17 +64,10 @@ fn topic_row(name: &str, stats: &TopicStats) -> Vec<String> {
 }
 
 fn queue_row(name: &str, stats: &QueueStats) -> Vec<String> {
-    vec![
-        name.to_owned(),
-        human::count(stats.ready),
-        human::size(stats.ready_bytes),
-        human::count(stats.unsettled),
-        human::count(stats.backing_off),
-        human::count(stats.consumers),
-        human::oldest(stats),
-        human::count(stats.acked),
-        human::count(stats.rejected),
-    ]
+    let mut row = vec![name.to_owned()];
+    row.extend(human::standing(stats));
+    row.extend([stats.acked, stats.rejected].map(human::count));
+    row
 }
 
 /// Health and facts; fails if the broker does not serve.

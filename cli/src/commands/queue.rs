@@ -9,7 +9,7 @@ use ferrymq_client::v1::{
 use super::Context;
 use crate::args::{QueueArgs, QueueCommand, QueueOrdering};
 use crate::failure::Failure;
-use crate::human::{self, count};
+use crate::human;
 use crate::{json, output, values};
 
 /// Runs one of them.
@@ -145,20 +145,11 @@ async fn list(prefix: &str, context: &Context) -> Result<(), Failure> {
 
 fn row(queue: Queue) -> Vec<String> {
     let stats = queue.stats.unwrap_or_default();
-    vec![
-        if queue.paused { format!("{} (paused)", queue.name) } else { queue.name },
-        count(stats.ready),
-        human::size(stats.ready_bytes),
-        count(stats.unsettled),
-        count(stats.backing_off),
-        count(stats.consumers),
-        human::oldest(&stats),
-        count(stats.acked),
-        count(stats.rejected),
-        count(stats.exhausted),
-        count(stats.expired),
-        queue.bindings.iter().map(bound).collect::<Vec<_>>().join(", "),
-    ]
+    let mut row = vec![if queue.paused { format!("{} (paused)", queue.name) } else { queue.name }];
+    row.extend(human::standing(&stats));
+    row.extend([stats.acked, stats.rejected, stats.exhausted, stats.expired].map(human::count));
+    row.push(queue.bindings.iter().map(bound).collect::<Vec<_>>().join(", "));
+    row
 }
 
 /// A binding as one word: `orders:eu.#`.

@@ -109,18 +109,12 @@ impl Sight<'_> {
     }
 
     fn queue(&self, name: &str, stats: &QueueStats) -> Vec<String> {
-        vec![
-            name.to_owned(),
-            human::count(stats.ready),
-            human::size(stats.ready_bytes),
-            human::count(stats.unsettled),
-            human::count(stats.backing_off),
-            human::count(stats.consumers),
-            human::oldest(stats),
-            shown(self.of_queue(name, |stats| stats.received)),
-            shown(self.of_queue(name, |stats| stats.acked)),
-            human::count(stats.rejected),
-        ]
+        let mut row = vec![name.to_owned()];
+        row.extend(human::standing(stats));
+        row.push(shown(self.of_queue(name, |stats| stats.received)));
+        row.push(shown(self.of_queue(name, |stats| stats.acked)));
+        row.push(human::count(stats.rejected));
+        row
     }
 
     /// `TIME queue NAME ready=3 ...`: to be searched and cut by other programs.
