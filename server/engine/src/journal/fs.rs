@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
@@ -198,6 +199,16 @@ pub trait FsFile: Debug + Send + Sync {
     /// As the system says, also if the file ends before.
     fn read_exact_at(&self, site: Site, into: &mut [u8], at: u64) -> io::Result<()>;
 
+    /// `len` bytes at `at`.
+    ///
+    /// # Errors
+    /// As [`read_exact_at`](Self::read_exact_at).
+    fn read_at(&self, site: Site, len: usize, at: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        self.read_exact_at(site, &mut bytes, at)?;
+        Ok(bytes)
+    }
+
     /// Writes all of `bytes` at `at`. After a failure any part of them may be there.
     ///
     /// # Errors
@@ -281,6 +292,22 @@ impl FsFile for RealFile {
 
     fn read_exact_at(&self, _: Site, into: &mut [u8], at: u64) -> io::Result<()> {
         self.0.read_exact_at(into, at)
+    }
+
+    /// Without zeros first: they would take a fifth of the time.
+    fn read_at(&self, _: Site, len: usize, at: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let from = at + bytes.len() as u64;
+            match rustix::io::pread(&self.0, spare_capacity(&mut bytes), from) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // There may have been room for more.
+        bytes.truncate(len);
+        Ok(bytes)
     }
 
     fn write_all_at(&self, _: Site, bytes: &[u8], at: u64) -> io::Result<()> {

@@ -201,10 +201,9 @@ impl Journal {
         if u64::from(at) + u64::from(len) > u64::from(place.len) {
             return Err(LogError::NotThere(commit.0));
         }
-        let mut bytes = vec![0; len as usize];
         let from = place.at + FRAME_HEADER as u64 + u64::from(at);
-        let read = place.file.read_exact_at(Site::ReadPart, &mut bytes, from);
-        read.map_err(|error| io_error("journal read", &error))?;
+        let read = place.file.read_at(Site::ReadPart, len as usize, from);
+        let bytes = read.map_err(|error| io_error("journal read", &error))?;
         // It may have been dropped, and its segment used again, while it was read.
         self.place(commit)?;
         Ok(bytes.into())
