@@ -117,7 +117,7 @@ fn machine_with(config: QueueConfig, disk: &BTreeMap<LogId, Cursor>) -> QueueMac
 /// Of which a key parks little, so that it soon has to read again, and in which few messages wait.
 fn small_machine(disk: &BTreeMap<LogId, Cursor>, config: QueueConfig) -> QueueMachine {
     let mut machine = machine_with(config, disk);
-    machine.keys.bounds = keys::Bounds { each: 3, all: 5 };
+    machine.keys.bounds = lane::Bounds { each: 3, all: 5 };
     machine.far.bounds = self::far::bounds();
     machine
 }

@@ -245,7 +245,7 @@ fn an_ack_from_before_a_restart_holds_up_its_key_until_it_is_on_disk() {
 #[test]
 fn so_does_an_ack_of_what_is_parked_or_is_to_be_read_again() {
     let (mut machine, entries) = keyed([1, 1, 1, 1, 1].into_iter());
-    machine.keys.bounds = keys::Bounds { each: 1, all: 5 };
+    machine.keys.bounds = lane::Bounds { each: 1, all: 5 };
     entries.iter().for_each(|entry| machine.offer(*entry));
     assert_eq!(machine.ack(LOGS[0], 0), SettleStatus::Ok);
     let first = machine.take_outbox().unwrap();
