@@ -206,6 +206,24 @@ async fn a_stuck_key_with_thousands_behind_it_does_not_stop_others_and_goes_on_w
     assert_eq!((stats.ready, stats.unsettled), (0, 0));
 }
 
+/// So many are parked that the rest is read at a pace: nothing but time brings on what stands behind them.
+#[tokio::test]
+async fn what_stands_behind_many_stuck_keys_is_found() {
+    const KEYS: usize = 20;
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    ordered(&client, Ordering::Key).await;
+    for n in 0..20 {
+        let part = (0..1_000).map(|m| keyed(&(m % KEYS).to_string(), n.to_string()));
+        publish(&client, "t", part.collect()).await;
+    }
+    publish(&client, "t", vec![message("", "free")]).await;
+    let mut consumer = client.subscribe_stream(with_prefetch(100)).await.unwrap();
+    let came = deliveries(&mut consumer, KEYS + 1).await;
+    assert_eq!(payloads(&came[..KEYS]), ["0"; KEYS]);
+    assert_eq!(text(&came[KEYS]), "free");
+}
+
 #[tokio::test]
 async fn a_strict_queue_has_one_active_consumer_and_the_next_takes_over() {
     let broker = Broker::ephemeral();

@@ -2,13 +2,15 @@
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ferrymq_core::batch::Batch;
 use ferrymq_core::filter::MessageView;
-use ferrymq_core::queue::{Entry, KeyHash};
+use ferrymq_core::queue::{Entry, KeyHash, WINDOW_MAX};
 use ferrymq_core::{CommitNo, LogId, Offset};
 use ferrymq_engine::store::Store;
+use tokio::time::Instant;
 
 use super::Interval;
 use super::expiry::expires;
@@ -21,6 +23,11 @@ use crate::error::Error;
 pub(super) const READ_BYTES: usize = 1 << 20;
 /// Most messages taken at a time: where keys are kept in order, what is parked fills no window.
 const FILL_MAX: usize = 4_096;
+/// Where so many wait behind others of their keys, what comes next is most likely there. Reading on, for keys that are far
+/// behind, keeps a pace then: what is read much too early is out of the cache when it is sent, and is read twice.
+const PARKED_ENOUGH: usize = WINDOW_MAX;
+/// The pace: [`FILL_MAX`] messages within this.
+const FILL_WITHIN: Duration = Duration::from_millis(10);
 
 /// One log that feeds the queue.
 pub(super) struct Feed {
@@ -131,6 +138,25 @@ fn matches_by(
 }
 
 impl Task {
+    /// Reads on, unless it is too early for that.
+    pub(super) async fn fill_in_time(&mut self) -> Result<(), Error> {
+        let is_early = self.fill_due.is_some_and(|due| due > Instant::now());
+        if is_early && self.machine.parked() >= PARKED_ENOUGH {
+            return Ok(());
+        }
+        self.fill_due = None;
+        self.fill().await
+    }
+
+    /// There is more to read than is taken at a time.
+    fn go_on_filling(&mut self) {
+        if self.machine.parked() >= PARKED_ENOUGH {
+            self.fill_due = Some(Instant::now() + FILL_WITHIN);
+        } else {
+            self.notify.notify_one();
+        }
+    }
+
     /// Reads on where the machine has room, and offers what matched in the order of commits.
     pub(super) async fn fill(&mut self) -> Result<(), Error> {
         let mut taken = 0;
@@ -139,7 +165,7 @@ impl Task {
                 return Ok(());
             }
             if taken >= FILL_MAX {
-                self.notify.notify_one();
+                self.go_on_filling();
                 return Ok(());
             }
             // All that is below this commit is in the logs' ends; what comes later sorts behind it.

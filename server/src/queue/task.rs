@@ -87,6 +87,8 @@ pub(super) struct Task {
     pub(super) failed: Option<Error>,
     /// When floors that have risen are to be recorded.
     pub(super) floors_due: Option<Instant>,
+    /// Not before this is read on, if much is parked.
+    pub(super) fill_due: Option<Instant>,
     /// The first commit that failed.
     pub(super) uncommitted: Option<Error>,
     /// The feeds of the start are there: further ones are new.
@@ -134,6 +136,7 @@ pub(crate) fn start(
         rules: 0,
         failed: None,
         floors_due: None,
+        fill_due: None,
         uncommitted: None,
         started: is_new,
         stopped: false,
@@ -235,7 +238,7 @@ impl Task {
     }
 
     async fn read_on(&mut self) {
-        let read = match self.fill().await {
+        let read = match self.fill_in_time().await {
             Ok(()) => self.read_again().await,
             failed => failed,
         };
@@ -257,8 +260,10 @@ impl Task {
         // Those whose time is over are answered after a commit, which wakes the task by itself.
         let waiting = self.pulls.iter().filter(|pull| pull.until > instant);
         let pulls = waiting.map(|pull| pull.until.duration_since(instant));
-        let floors = self.floors_due.map(|due| due.saturating_duration_since(instant).max(Duration::from_millis(1)));
-        machine.into_iter().chain(pulls).chain(floors).min().unwrap_or(Duration::MAX)
+        let fill_due = self.fill_due.filter(|_| self.can_deliver());
+        let timed = self.floors_due.into_iter().chain(fill_due);
+        let timed = timed.map(|due| due.saturating_duration_since(instant).max(Duration::from_millis(1)));
+        machine.into_iter().chain(pulls).chain(timed).min().unwrap_or(Duration::MAX)
     }
 
     // --- the mailbox
