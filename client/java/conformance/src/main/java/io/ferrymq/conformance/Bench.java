@@ -1,14 +1,18 @@
 package io.ferrymq.conformance;
 
 import com.google.protobuf.ByteString;
-import io.ferrymq.client.Client;
 import io.ferrymq.v1.Message;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.Callable;
 
 /** How fast the client is, on a broker and beside the bare stubs: see Speed in the README of the scenarios. */
 final class Bench {
     static final int PREFETCH = 10_000;
     static final int PREFETCH_BYTES = 64 << 20;
+    /** The clock is looked at once in so many messages, as a batch of the stubs does. */
+    static final int LOOK_EVERY = 240;
     /** The queue of the server that does nothing. */
     static final String NOOP_QUEUE = "noop-1024";
 
@@ -44,19 +48,18 @@ final class Bench {
         }
     }
 
-    static void run(String url, String noopUrl, double seconds) throws Exception {
-        try (Client admin = Client.connect(url)) {
-            admin.admin().createQueue("bench-publish");
-            report("broker publish", new Publishing(url, "bench-publish"), seconds);
-            admin.admin().deleteQueue("bench-publish", true);
-            admin.admin().createQueue("bench-through");
-            report("broker through", new Through(url, "bench-through"), seconds);
-            admin.admin().deleteQueue("bench-through", true);
+    /** Runs the rows with these names, as often as they are named, or all if none is. */
+    static void run(String url, String noopUrl, double seconds, Collection<String> names) throws Exception {
+        Map<String, Callable<Measured>> rows = new LinkedHashMap<>();
+        rows.put("broker publish", () -> new OnBroker(url, "bench-publish", Publishing::new));
+        rows.put("broker through", () -> new OnBroker(url, "bench-through", Through::new));
+        rows.put("client publish", () -> new Publishing(noopUrl, NOOP_QUEUE));
+        rows.put("client consume", () -> new Consuming(noopUrl, NOOP_QUEUE));
+        rows.put("stubs publish", () -> new BarePublishing(noopUrl));
+        rows.put("stubs consume", () -> new BareConsuming(noopUrl));
+        for (String name : names.isEmpty() ? rows.keySet() : names) {
+            report(name, rows.get(name).call(), seconds);
         }
-        report("client publish", new Publishing(noopUrl, NOOP_QUEUE), seconds);
-        report("client consume", new Consuming(noopUrl, NOOP_QUEUE), seconds);
-        report("stubs publish", new BarePublishing(noopUrl), seconds);
-        report("stubs consume", new BareConsuming(noopUrl), seconds);
     }
 
     private static void report(String name, Measured measured, double seconds) throws Exception {

@@ -33,10 +33,11 @@ public final class Main {
             case "send" -> Vectors.send(rest.get(1), rest.get(2), rest.get(3), yaml(rest.get(4)));
             case "expect" -> Vectors.expect(
                     rest.get(1), rest.get(2), rest.get(3), yaml(rest.get(4)), rest.subList(5, rest.size()));
-            case "bench" -> Bench.run(rest.get(1), rest.get(2), Double.parseDouble(rest.get(3)));
+            case "bench" -> Bench.run(
+                    rest.get(1), rest.get(2), Double.parseDouble(rest.get(3)), rest.subList(4, rest.size()));
             default -> throw new Failure(
                     "scenarios FILE | send URL TOPIC LANG FILE | expect URL TOPIC GROUP FILE LANG..."
-                            + " | bench URL NOOP_URL SECONDS");
+                            + " | bench URL NOOP_URL SECONDS [ROW...]");
         }
         System.exit(ok ? 0 : 1);
     }

@@ -8,9 +8,6 @@ import java.util.concurrent.CompletableFuture;
 
 /** Publishes with the client. */
 final class Publishing implements Bench.Measured {
-    /** The clock is looked at once in so many messages, as a batch of the stubs does. */
-    private static final int LOOK_EVERY = 240;
-
     private final Client client;
     private final Publisher publisher;
 
@@ -29,10 +26,10 @@ final class Publishing implements Bench.Measured {
         CompletableFuture<PublishResult> last = null;
         long count = 0;
         while (time.goesOn()) {
-            for (int more = 0; more < LOOK_EVERY; more++) {
+            for (int more = 0; more < Bench.LOOK_EVERY; more++) {
                 last = publisher.publish(Bench.message());
             }
-            count += LOOK_EVERY;
+            count += Bench.LOOK_EVERY;
         }
         if (last != null) {
             last.join();
