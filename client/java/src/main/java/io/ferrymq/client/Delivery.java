@@ -19,11 +19,16 @@ public final class Delivery extends Received {
     /** Of the {@link Held} that it is in, under the lock of that: where; below 0 once it is out. */
     int heldAt = -1;
 
+    /** Kept here too, as the thread that settles has no need of the rest, which is far from its cache. */
+    private final ByteString ackId;
+
+    /** Null if there is nothing to settle. */
     private final Settler settler;
 
     Delivery(io.ferrymq.v1.Delivery delivery, Settler settler) {
         super(delivery);
-        this.settler = settler;
+        ackId = delivery.getAckId();
+        this.settler = ackId.isEmpty() ? null : settler;
     }
 
     /**
@@ -106,13 +111,16 @@ public final class Delivery extends Received {
     }
 
     private CompletableFuture<SettleStatus> settle(Settle how) {
-        if (ackId().isEmpty()) {
-            return CompletableFuture.completedFuture(SettleStatus.SETTLE_STATUS_OK);
-        }
-        return settler.settle(this, how);
+        return isToBeSettled()
+                ? settler.settle(this, how)
+                : CompletableFuture.completedFuture(SettleStatus.SETTLE_STATUS_OK);
+    }
+
+    boolean isToBeSettled() {
+        return settler != null;
     }
 
     ByteString ackId() {
-        return wire().getAckId();
+        return ackId;
     }
 }

@@ -1,7 +1,6 @@
 package io.ferrymq.client;
 
 import java.util.ArrayDeque;
-import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
@@ -15,9 +14,11 @@ final class ItemBuffer<T> implements Iterable<T> {
     private final Condition changed = lock.newCondition();
     /** Called each time a whole response has been taken. */
     private final Runnable taken;
+    /** Of what came: it is replaced, once it is empty, under the lock. */
+    private volatile Portion<T> current = new Portion<>(List.of(), () -> {});
 
-    private final Deque<Iterator<T>> responses = new ArrayDeque<>();
-    private Iterator<T> current = Collections.emptyIterator();
+    // All of what follows is under the lock.
+    private final Deque<Portion<T>> later = new ArrayDeque<>();
     private Runnable signal = () -> {};
     private boolean ended;
     private FerryException error;
@@ -26,6 +27,7 @@ final class ItemBuffer<T> implements Iterable<T> {
         this.taken = taken;
     }
 
+    /** One response. */
     void put(List<T> items) {
         Runnable tell;
         lock.lock();
@@ -33,7 +35,7 @@ final class ItemBuffer<T> implements Iterable<T> {
             if (ended) {
                 return;
             }
-            responses.add(items.iterator());
+            later.add(new Portion<>(items, taken));
             changed.signalAll();
             tell = signal;
         } finally {
@@ -52,8 +54,7 @@ final class ItemBuffer<T> implements Iterable<T> {
                 error = why;
             }
             if (drop) {
-                responses.clear();
-                current = Collections.emptyIterator();
+                drop();
             }
             changed.signalAll();
             tell = signal;
@@ -67,11 +68,15 @@ final class ItemBuffer<T> implements Iterable<T> {
     void clear() {
         lock.lock();
         try {
-            responses.clear();
-            current = Collections.emptyIterator();
+            drop();
         } finally {
             lock.unlock();
         }
+    }
+
+    private void drop() {
+        later.clear();
+        current.drop();
     }
 
     /** Called after each change from now on, and once at once. */
@@ -87,12 +92,12 @@ final class ItemBuffer<T> implements Iterable<T> {
 
     /** What is there now, or null. */
     T poll() {
-        return get(0, false);
+        return get(0);
     }
 
     /** The next one, or null: at the end, or after so many nanoseconds (below 0: without end). Fails if the end was a failure. */
     T take(long nanos) {
-        T item = get(nanos, true);
+        T item = get(nanos);
         if (item == null && error() != null) {
             throw error().here();
         }
@@ -123,41 +128,48 @@ final class ItemBuffer<T> implements Iterable<T> {
         };
     }
 
-    private T get(long nanos, boolean waits) {
-        T item;
-        boolean whole;
+    private T get(long nanos) {
+        T item = current.next();
+        if (item != null) {
+            return item;
+        }
+        long since = System.nanoTime();
+        // Another thread may take all before this one gets to it.
+        while (item == null && advance(since, nanos)) {
+            item = current.next();
+        }
+        return item;
+    }
+
+    /** Waits until there is something in `current`: true, or until so long after `since`. */
+    private boolean advance(long since, long nanos) {
         lock.lock();
         try {
-            long left = nanos;
-            while (!current.hasNext()) {
-                if (!responses.isEmpty()) {
-                    current = responses.poll();
-                } else if (ended || !waits || nanos >= 0 && left <= 0) {
-                    return null;
+            while (current.isEmpty()) {
+                long left = nanos - (System.nanoTime() - since);
+                if (!later.isEmpty()) {
+                    current = later.poll();
+                } else if (ended || nanos >= 0 && left <= 0) {
+                    return false;
                 } else if (nanos < 0) {
                     changed.await();
                 } else {
-                    left = changed.awaitNanos(left);
+                    changed.awaitNanos(left);
                 }
             }
-            item = current.next();
-            whole = !current.hasNext();
+            return true;
         } catch (InterruptedException e) {
             throw FerryException.interrupted();
         } finally {
             lock.unlock();
         }
-        if (whole) {
-            taken.run();
-        }
-        return item;
     }
 
     /** Whether nothing more comes and nothing is left. */
     boolean isOver() {
         lock.lock();
         try {
-            return ended && !current.hasNext() && responses.isEmpty();
+            return ended && current.isEmpty() && later.isEmpty();
         } finally {
             lock.unlock();
         }

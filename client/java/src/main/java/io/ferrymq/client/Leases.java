@@ -28,9 +28,9 @@ final class Leases implements Settler {
     private final Connection connection;
     private final Consumer<Leases> done;
     private final ScheduledFuture<?> renewal;
+    private final Held held = new Held();
     private final ReentrantLock lock = new ReentrantLock();
     // All of what follows is under the lock.
-    private final Held held = new Held();
     private final Settlements settlements = new Settlements();
     private boolean calling;
 
@@ -43,13 +43,10 @@ final class Leases implements Settler {
 
     /** What a pull has brought, once. */
     List<Delivery> hold(List<io.ferrymq.v1.Delivery> pulled) {
-        lock.lock();
-        try {
-            pulled.forEach(delivery -> held.add(new Delivery(delivery, this)));
-            return held.list();
-        } finally {
-            lock.unlock();
-        }
+        List<Delivery> deliveries =
+                pulled.stream().map(delivery -> new Delivery(delivery, this)).toList();
+        held.add(deliveries);
+        return deliveries;
     }
 
     @Override
@@ -121,7 +118,7 @@ final class Leases implements Settler {
     }
 
     private void renew() {
-        List<Delivery> all = held();
+        List<Delivery> all = held.list();
         for (int from = 0; from < all.size(); from += IDS_MAX) {
             List<Delivery> some = all.subList(from, Math.min(from + IDS_MAX, all.size()));
             ExtendLeaseRequest request =
@@ -137,30 +134,16 @@ final class Leases implements Settler {
             Log.warn("leases of pulled messages were not extended: " + error.getMessage());
             return;
         }
-        lock.lock();
-        try {
-            for (int at = 0; at < Math.min(some.size(), response.getStatusesCount()); at++) {
-                boolean lost = response.getStatuses(at) == SettleStatus.SETTLE_STATUS_LEASE_LOST;
-                if (lost && held.remove(some.get(at))) {
-                    Log.warn("the lease of a pulled message was lost");
-                }
+        for (int at = 0; at < Math.min(some.size(), response.getStatusesCount()); at++) {
+            boolean lost = response.getStatuses(at) == SettleStatus.SETTLE_STATUS_LEASE_LOST;
+            if (lost && held.remove(some.get(at))) {
+                Log.warn("the lease of a pulled message was lost");
             }
-        } finally {
-            lock.unlock();
         }
     }
 
     private static List<ByteString> ackIds(List<Delivery> deliveries) {
         return deliveries.stream().map(Delivery::ackId).toList();
-    }
-
-    private List<Delivery> held() {
-        lock.lock();
-        try {
-            return held.list();
-        } finally {
-            lock.unlock();
-        }
     }
 
     private void end() {
@@ -171,7 +154,7 @@ final class Leases implements Settler {
     /** What is held goes back without a failure. */
     void close() {
         end();
-        List<ByteString> all = ackIds(held());
+        List<ByteString> all = held.ackIds();
         List<CompletableFuture<NackResponse>> calls = new ArrayList<>();
         for (int from = 0; from < all.size(); from += IDS_MAX) {
             NackRequest release = NackRequest.newBuilder()

@@ -13,10 +13,10 @@ final class Pending {
     /** So many groups of settlements are on their way before more wait to be a whole group. */
     private static final int GROUPS_ON_THEIR_WAY = 4;
 
+    private final Held held = new Held();
     private final ReentrantLock lock = new ReentrantLock();
     // All of what follows is under the lock.
     private final Settlements settlements = new Settlements();
-    private final Held held = new Held();
     /** Why nothing is settled any more. */
     private FerryException over;
 
@@ -37,26 +37,12 @@ final class Pending {
 
     /** Remembers those of them that are to be settled. */
     void hold(List<Delivery> came) {
-        lock.lock();
-        try {
-            for (Delivery delivery : came) {
-                if (!delivery.ackId().isEmpty()) {
-                    held.add(delivery);
-                }
-            }
-        } finally {
-            lock.unlock();
-        }
+        held.add(came);
     }
 
     /** What was held comes again, to whoever is there. */
     void forgetAll() {
-        lock.lock();
-        try {
-            held.clear();
-        } finally {
-            lock.unlock();
-        }
+        held.clear();
     }
 
     /** The groups that were answered, null for each that is not known. */
@@ -65,14 +51,15 @@ final class Pending {
         lock.lock();
         try {
             for (SettlementResult result : results) {
-                SettleGroup group = settlements.answered(result.getId());
-                groups.add(group);
-                if (group != null) {
-                    group.settled(held);
-                }
+                groups.add(settlements.answered(result.getId()));
             }
         } finally {
             lock.unlock();
+        }
+        for (SettleGroup group : groups) {
+            if (group != null) {
+                group.settled(held);
+            }
         }
         return groups;
     }
@@ -114,10 +101,10 @@ final class Pending {
         lock.lock();
         try {
             settlements.startAgain();
-            return held.ackIds();
         } finally {
             lock.unlock();
         }
+        return held.ackIds();
     }
 
     /** Takes nothing more; gives what will not be answered. */

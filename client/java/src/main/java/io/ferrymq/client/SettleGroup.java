@@ -1,6 +1,5 @@
 package io.ferrymq.client;
 
-import com.google.protobuf.ByteString;
 import io.ferrymq.v1.AckRequest;
 import io.ferrymq.v1.ExtendLeaseRequest;
 import io.ferrymq.v1.NackRequest;
@@ -31,14 +30,6 @@ final class SettleGroup {
         return deliveries.size();
     }
 
-    private List<ByteString> ackIds() {
-        List<ByteString> ids = new ArrayList<>(deliveries.size());
-        for (Delivery delivery : deliveries) {
-            ids.add(delivery.ackId());
-        }
-        return ids;
-    }
-
     Settlement wire() {
         Settlement.Builder settlement = Settlement.newBuilder().setId(id);
         if (how.longer()) {
@@ -50,11 +41,14 @@ final class SettleGroup {
     }
 
     AckRequest ack() {
-        return AckRequest.newBuilder().addAllAckIds(ackIds()).build();
+        AckRequest.Builder ack = AckRequest.newBuilder();
+        deliveries.forEach(delivery -> ack.addAckIds(delivery.ackId()));
+        return ack.build();
     }
 
     NackRequest nack() {
-        NackRequest.Builder nack = NackRequest.newBuilder().addAllAckIds(ackIds());
+        NackRequest.Builder nack = NackRequest.newBuilder();
+        deliveries.forEach(delivery -> nack.addAckIds(delivery.ackId()));
         if (how.length() != null) {
             nack.setDelay(Durations.wire(how.length()));
         }
@@ -62,7 +56,8 @@ final class SettleGroup {
     }
 
     ExtendLeaseRequest extend() {
-        ExtendLeaseRequest.Builder extend = ExtendLeaseRequest.newBuilder().addAllAckIds(ackIds());
+        ExtendLeaseRequest.Builder extend = ExtendLeaseRequest.newBuilder();
+        deliveries.forEach(delivery -> extend.addAckIds(delivery.ackId()));
         if (how.length() != null) {
             extend.setLease(Durations.wire(how.length()));
         }
@@ -72,7 +67,7 @@ final class SettleGroup {
     /** Takes what is settled out of what is held. */
     void settled(Held held) {
         if (!how.longer()) {
-            deliveries.forEach(held::remove);
+            held.remove(deliveries);
         }
     }
 

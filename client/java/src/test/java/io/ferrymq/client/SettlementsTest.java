@@ -24,7 +24,7 @@ class SettlementsTest {
                         .setAckId(ByteString.copyFromUtf8(id))
                         .build(),
                 (of, settle) -> answer);
-        held.add(delivery);
+        held.add(List.of(delivery));
         settlements.add(delivery, how, answer);
         return answer;
     }
