@@ -321,6 +321,43 @@ async fn a_broadcast_can_be_consumed_too() {
     assert_eq!(error.field_violations()[0].field, "prefetch");
 }
 
+/// One request, so that who cannot stream requests can send it: pages.
+#[tokio::test]
+async fn one_request_that_resumes_and_drains_ends_a_subscribe_and_nothing_of_it_has_failed() {
+    let broker = Broker::ephemeral();
+    let client = broker.client().await;
+    let retry = ferrymq_client::v1::RetryPolicy { max_attempts: Some(1), ..Default::default() };
+    create_topic(&client, "t").await;
+    create_queue(&client, Queue { name: "q".into(), retry: Some(retry), ..Queue::default() }, &[("t", "#")]).await;
+    publish(&client, "t", numbered(0, 8)).await;
+    let request = SubscribeRequest { prefetch: 6, resume_within: seconds(60), ..queue("q") };
+    let mut subscriber = client.subscribe_stream(request.clone()).await.unwrap();
+    acked(&client, &deliveries(&mut subscriber, 6).await[..1]).await;
+
+    let resume_token = subscriber.opened().resume_token.clone();
+    let open = Some(SubscribeRequest { resume_token, ..request });
+    let end = ConsumeRequest { open, drain: true, ..ConsumeRequest::default() };
+    for _ in 0..2 {
+        let mut responses = client.messaging().consume(tokio_stream::iter([end.clone()])).await.unwrap().into_inner();
+        let first = within("the opening", responses.message()).await.unwrap().unwrap();
+        assert_eq!(first.opened.unwrap().prefetch, 0);
+        while let Some(response) = within("the end", responses.message()).await.unwrap() {
+            assert!(response.deliveries.is_empty(), "{response:?}");
+        }
+        // The second time nobody knows the token any more.
+        all_gone_back(&client, 7).await;
+    }
+    let error = within("the end", async {
+        while subscriber.next_batch().await?.is_some() {}
+        Ok::<_, Error>(())
+    });
+    assert_eq!(error.await.unwrap_err().reason(), ErrorReason::ConsumerReplaced);
+    let again = pull_some(&client, "q").await;
+    let attempts: Vec<i32> = again.iter().map(|delivery| delivery.attempt).collect();
+    assert_eq!(payloads(&again), ["1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(attempts, [2, 2, 2, 2, 2, 2, 1]);
+}
+
 #[tokio::test]
 async fn what_a_consumer_still_holds_is_not_delivered_again_when_it_comes_back() {
     let broker = Broker::ephemeral();

@@ -57,7 +57,7 @@ impl Api {
         };
         let mut first = first.transpose().map_err(crate::edge::decode_status)?.unwrap_or_default();
         let open = first.open.take().ok_or_else(|| Error::invalid("open", "is required in the first request"))?;
-        let (phase, phases) = watch::channel(Phase::Open);
+        let (phase, phases) = watch::channel(if first.drain { Phase::Draining } else { Phase::Open });
         let Opening { run, window } = self.open(open, caller, out.clone(), Phases::follow(phases)).await?;
         let (settlements, in_flight) = mpsc::channel(SETTLEMENTS_MAX);
         let intake = Intake { api: self.clone(), phase, window, settlements, ids: Arc::new(Semaphore::new(IDS_MAX)) };

@@ -13,7 +13,7 @@ use tonic::Status;
 use super::Api;
 use super::messaging::{GroupWish, is_to_be_made, lease, unsupported_with_queue};
 use super::outlet::{BROADCAST_RESPONSE_BYTES, Broadcast, Out, Outlet, RESPONSE_BYTES, RESPONSES_MAX, Shape};
-use super::response::{Phases, Response};
+use super::response::{Phase, Phases, Response};
 use crate::ack_id::ResumeToken;
 use crate::catalogue::Queue;
 use crate::catalogue::settings::{duration, filter, millis, pattern};
@@ -190,7 +190,11 @@ impl Api {
         caller: Caller,
         outlet: Outlet<R>,
     ) -> Result<Opening, Error> {
-        let window = window(request)?;
+        let mut window = window(request)?;
+        if outlet.phases.now() != Phase::Open {
+            // It has come to end: also what goes back as it resumes is not for it.
+            window.messages = 0;
+        }
         let connection = caller.connection_id();
         let name = if request.consumer.is_empty() { caller.peer } else { request.consumer.clone() };
         let lease_ms = lease(queue, request.lease.as_ref())?;
