@@ -23,7 +23,6 @@ fn a_page_publishes_subscribes_and_settles_and_a_page_of_another_origin_may_not(
     succeed(play);
 }
 
-/// But for those that need a stream both ways.
 #[test]
 fn the_scenarios_of_the_clients_play_over_grpc_web_too() {
     let (Some(_), Some(_)) = (find(&["node"]), find(&["npm"])) else { return };

@@ -20,6 +20,16 @@ async function withClient(url, work, options = {}) {
   }
 }
 
+/** Waits until so many messages of a queue are ready, and nobody holds any. */
+async function wait(client, queue, count) {
+  for (;;) {
+    const { queues } = await client.admin.getStats({ queues: [queue] });
+    if (queues[queue].ready === BigInt(count) && queues[queue].unsettled === 0n) {
+      return;
+    }
+  }
+}
+
 export const admin = (url) =>
   withClient(url, async (client) => {
     await client.admin.createTopic({ topic: { name: "chat" } });
@@ -108,6 +118,41 @@ export const works = (url) =>
     });
     await worker.done;
     check(seen.join() === "a,b,c", seen.join());
+  });
+
+/** One failure would be the end of a message: what is on its way when a worker stops is none. */
+export const stops = (url) =>
+  withClient(url, async (client) => {
+    const COUNT = 5_000;
+    const queue = { queue: "burst" };
+    await client.admin.createQueue({ queue: { name: "burst", retry: { maxAttempts: 1 } } });
+    const publisher = client.publisher(queue);
+    const payloads = Array.from({ length: COUNT }, (_, i) => `m${i}`);
+    for (const payload of payloads) {
+      await publisher.publish({ payload });
+    }
+    await publisher.flush();
+    const seen = [];
+    for (const most of [100, 1_200, 2_500]) {
+      const worker = client.worker({ ...queue, prefetch: 1_000, concurrency: 4 }, (delivery) => {
+        seen.push(delivery.message.text());
+        if (seen.length === most) {
+          worker.stop();
+        }
+      });
+      await worker.done;
+      await wait(client, "burst", COUNT - seen.length);
+    }
+    for await (const delivery of client.subscribe(queue)) {
+      seen.push(delivery.message.text());
+      delivery.ack();
+      if (seen.length === COUNT) {
+        break;
+      }
+    }
+    check(seen.sort().join() === payloads.sort().join(), "each of them once");
+    const letters = await client.admin.getStats({ queues: ["burst.dlq"] }).catch((error) => error);
+    check(letters instanceof NotFoundError, "there are no dead letters");
   });
 
 export const pulls = (url) =>

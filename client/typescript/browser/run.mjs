@@ -53,6 +53,7 @@ try {
     "releases",
     "reads",
     "works",
+    "stops",
     "pulls",
   ]);
   await playFrom(`http://127.0.0.1:${port}`, ["isRefused"]);

@@ -12,10 +12,9 @@ const [verb, ...args] = process.argv.slice(2);
 async function scenarios(file) {
   const stage = new Stage(process.env.TEST_STAGE);
   let failed = 0;
-  const isWeb = process.env.FERRYMQ_CONFORMANCE === "web";
-  for (const { scenario, durable, both_ways, steps } of load(file)) {
+  for (const { scenario, durable, steps } of load(file)) {
     const wanted = process.env.FERRYMQ_SCENARIO;
-    if ((isWeb && both_ways) || (wanted !== undefined && !scenario.includes(wanted))) {
+    if (wanted !== undefined && !scenario.includes(wanted)) {
       continue;
     }
     const url = await stage.tell(durable ? "durable" : "ephemeral");

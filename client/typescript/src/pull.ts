@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Transport } from "@connectrpc/connect";
 import { within } from "./async.js";
-import { settleByCalls } from "./consume/links.js";
+import { settleByCalls } from "./consume/calls.js";
 import { Pending } from "./consume/pending.js";
 import { Delivery } from "./delivery.js";
 import { toFerryError, unavailable } from "./errors.js";

@@ -18,9 +18,6 @@ import type { Reader } from "./wire/reader.js";
 /** Deliveries of a broadcast that wait for the program; above, nothing more is read. Elsewhere the prefetch is the limit. */
 const BROADCAST_WAITING_MAX = 64;
 
-/** How long what is given back waits, so that the broker has noticed by then that the stream it would come on again has ended. */
-const RELEASE_DELAY_MS = 100;
-
 /**
  * A stream of deliveries: `for await (const delivery of subscriber)`. It goes on by itself when its connection breaks, with what it
  * holds; it throws only what trying again cannot help. Leaving the loop closes it. Made by `Client.subscribe`.
@@ -45,7 +42,10 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
   #takers: Deferred<IteratorResult<Delivery, undefined>>[] = [];
   #isDrained = new Signal();
   #ended: { error: FerryError | undefined } | undefined;
+  /** While it is opened, and while it is open. */
+  #isTrying = false;
   #isConnected = false;
+  /** Once it has been open. */
   #isOpened = false;
   /** The broker's time just before a broadcast was opened. */
   #since: Timestamp | undefined;
@@ -112,14 +112,12 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
     this.stopTaking();
     this.#waiting = [];
     this.#taken = 0;
-    if (!this.#link.givesBack) {
-      const held = [...this.#held].filter((delivery) => !delivery.isSettled);
-      this.#pending.release(held, RELEASE_DELAY_MS);
-    }
     this.#pending.close();
     this.#isDrained.wake();
+    // A stream that is being opened, too: the broker may have begun to send.
+    const isUp = this.#isConnected || (this.#isTrying && !this.#isBroadcast);
     const hasWork = this.#held.size > 0 || !this.#pending.isEmpty;
-    if (!(this.#isConnected || hasWork) || !(await within(this.#running, this.#client.callTimeoutMs))) {
+    if (!(isUp || hasWork) || !(await within(this.#running, this.#client.callTimeoutMs))) {
       this.#stop.abort();
     }
     await this.#running;
@@ -158,14 +156,16 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
       room: () => this.#room(),
       settled: (id, outcome) => this.#settled(id, outcome),
     };
-    await this.#fixLatest();
-    this.#request.heldAckIds = [...this.#held].map((delivery) => delivery.ackId);
+    this.#isTrying = true;
     const settlements = this.#pending.connect();
     try {
+      await this.#fixLatest();
+      this.#request.heldAckIds = [...this.#held].map((delivery) => delivery.ackId);
       await this.#link.run(this.#request, settlements, inbox, this.#stop.signal);
     } catch (thrown) {
       throw this.#orTrimmed(toFerryError(thrown));
     } finally {
+      this.#isTrying = false;
       this.#isConnected = false;
       this.#pending.disconnect();
     }
@@ -198,8 +198,10 @@ export class Subscriber implements AsyncIterableIterator<Delivery> {
   #reconnect(error: FerryError, waitMs: number): boolean {
     if (this.#closing === undefined) {
       this.#client.log(`subscriber of ${this.#name}: ${error.message}; again in ${Math.round(waitMs)} ms`);
+      return true;
     }
-    return true;
+    // What was never open holds nothing that could be given back.
+    return this.#isOpened && !this.#isBroadcast;
   }
 
   #opened(token: Uint8Array): void {

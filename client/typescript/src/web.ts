@@ -2,7 +2,7 @@
 
 import { createGrpcWebTransport } from "@connectrpc/connect-web";
 import { Client } from "./client.js";
-import { callLink as consumeLink } from "./consume/links.js";
+import { callLink as consumeLink } from "./consume/calls.js";
 import { callLink as publishLink } from "./publish/links.js";
 import type { ClientOptions } from "./settings.js";
 import { settingsOf } from "./settings.js";

@@ -16,15 +16,10 @@ export interface Connection {
 
 /** A link whose connections the test takes one after the other. */
 export class FakeLink implements ConsumeLink {
-  readonly givesBack: boolean;
   /** How often for the time. */
   asked = 0;
   #made: Connection[] = [];
   #wanted: ((connection: Connection) => void)[] = [];
-
-  constructor(givesBack = true) {
-    this.givesBack = givesBack;
-  }
 
   run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox): Promise<void> {
     return new Promise((resolve, reject) => {

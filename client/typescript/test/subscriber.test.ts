@@ -183,19 +183,22 @@ test("close waits for answers, and what was not taken is not handed out any more
   assert.equal((await subscriber.next()).done, true);
 });
 
-test("where the stream does not give back what is held, close releases it", async () => {
-  const link = new FakeLink(false);
-  const subscriber = subscriberOf(link);
-  const { inbox, settlements, end } = await link.connection();
-  inbox.opened(TOKEN);
-  deliver(inbox, 1, 2);
-  await next(subscriber);
+test("close waits for a stream that is being opened, and does not try again where that fails", async () => {
+  const opening = new FakeLink();
+  const subscriber = subscriberOf(opening);
+  const first = await opening.connection();
   const closing = subscriber.close();
-  const groups = await settlements.next();
-  assert.deepEqual([groups?.[0]?.options.action, ids(groups)], ["release", [1, 2]]);
-  inbox.settled(groups?.[0]?.id ?? 0, ["OK", "OK"]);
-  end();
+  assert.equal(await first.settlements.next(), undefined);
+  first.inbox.opened(TOKEN);
+  first.end();
   await closing;
+  const refusing = new FakeLink();
+  const refused = subscriberOf(refusing);
+  const { end } = await refusing.connection();
+  const ending = refused.close();
+  end(unavailable("nobody is there"));
+  await ending;
+  await assert.rejects(refused.opened, { code: "UNAVAILABLE" });
 });
 
 test("leaving the loop closes it", async () => {

@@ -41,10 +41,10 @@ export class Pending {
     return group.add(delivery);
   }
 
-  /** Gives deliveries back, to be delivered again after so many milliseconds. */
-  release(deliveries: Delivery[], delayMs = 0): void {
+  /** Gives deliveries back, to be delivered again at once. */
+  release(deliveries: Delivery[]): void {
     for (let i = 0; i < deliveries.length; i += GROUP_MAX) {
-      const group = this.#newGroup({ action: "release", delayMs });
+      const group = this.#newGroup({ action: "release" });
       for (const delivery of deliveries.slice(i, i + GROUP_MAX)) {
         group.add(delivery);
       }
