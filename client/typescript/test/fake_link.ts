@@ -11,6 +11,8 @@ export interface Connection {
   open: SubscribeRequest;
   settlements: Settlements;
   inbox: Inbox;
+  /** Aborted once it is to be cut off. */
+  signal: AbortSignal;
   end(error?: Error): void;
 }
 
@@ -21,11 +23,11 @@ export class FakeLink implements ConsumeLink {
   #made: Connection[] = [];
   #wanted: ((connection: Connection) => void)[] = [];
 
-  run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox): Promise<void> {
+  run(open: SubscribeRequest, settlements: Settlements, inbox: Inbox, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (error?: Error) => (error === undefined ? resolve() : reject(error));
       // As it was when it was sent: it changes with what comes.
-      const connection = { open: { ...open }, settlements, inbox, end };
+      const connection = { open: { ...open }, settlements, inbox, signal, end };
       const wanted = this.#wanted.shift();
       if (wanted === undefined) {
         this.#made.push(connection);

@@ -190,6 +190,7 @@ test("close waits for a stream that is being opened, and does not try again wher
   const closing = subscriber.close();
   assert.equal(await first.settlements.next(), undefined);
   first.inbox.opened(TOKEN);
+  assert.equal(first.signal.aborted, false, "it is not cut off");
   first.end();
   await closing;
   const refusing = new FakeLink();
