@@ -75,3 +75,31 @@ pub struct RawDelivery {
     #[prost(message, optional, tag = "7")]
     pub dead_letter: Option<crate::v1::DeadLetter>,
 }
+
+/// `ConsumeResponse` with its deliveries undecoded.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct RawConsumeResponse {
+    /// Each an encoded `Delivery`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub deliveries: Vec<Bytes>,
+    /// See `ConsumeResponse.opened`.
+    #[prost(message, optional, tag = "2")]
+    pub opened: Option<crate::v1::Opened>,
+    /// See `ConsumeResponse.caught_up`.
+    #[prost(bool, tag = "3")]
+    pub caught_up: bool,
+    /// See `ConsumeResponse.settled`.
+    #[prost(message, repeated, tag = "4")]
+    pub settled: Vec<crate::v1::SettlementResult>,
+}
+
+/// What a client has to know of a `Delivery` before it decodes it.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct DeliveryOutline {
+    /// See `Delivery.ack_id`.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub ack_id: Bytes,
+    /// See `Delivery.position`.
+    #[prost(message, optional, tag = "4")]
+    pub position: Option<crate::v1::Position>,
+}

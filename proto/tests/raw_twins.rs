@@ -1,7 +1,9 @@
 //! The hand-written twins of the hot path mean the same as their generated originals, and leave a message's bytes alone.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use ferrymq_proto::raw::{Destination, EncodedPublishStreamRequest, RawDelivery, RawPublishRequest};
+use ferrymq_proto::raw::{
+    DeliveryOutline, Destination, EncodedPublishStreamRequest, RawConsumeResponse, RawDelivery, RawPublishRequest,
+};
 use ferrymq_proto::v1;
 use prost::Message as _;
 
@@ -90,6 +92,24 @@ fn a_delivery_survives_its_twin() {
     assert_eq!(twin.attempt, original.attempt);
     assert_eq!(twin.dead_letter, original.dead_letter);
     assert_eq!(v1::Delivery::decode(twin.encode_to_vec().as_slice()).unwrap(), original);
+}
+
+#[test]
+fn a_response_survives_its_twin_and_a_delivery_shows_its_outline() {
+    let settled = v1::SettlementResult { id: 9, statuses: vec![1, 3] };
+    let opened = v1::Opened { queue: "q".into(), prefetch: 5, ..v1::Opened::default() };
+    let original = v1::ConsumeResponse {
+        deliveries: vec![delivery(), v1::Delivery::default()],
+        opened: Some(opened),
+        caught_up: true,
+        settled: vec![settled],
+    };
+    let twin = RawConsumeResponse::decode(original.encode_to_vec().as_slice()).unwrap();
+    assert_eq!((&twin.opened, twin.caught_up, &twin.settled), (&original.opened, true, &original.settled));
+    assert_eq!(v1::Delivery::decode(twin.deliveries[0].clone()).unwrap(), delivery());
+    let outline = DeliveryOutline::decode(twin.deliveries[0].clone()).unwrap();
+    assert_eq!((outline.ack_id, outline.position), (delivery().ack_id, delivery().position));
+    assert_eq!(v1::ConsumeResponse::decode(twin.encode_to_vec().as_slice()).unwrap(), original);
 }
 
 /// A message as another implementation may write it: fields out of order, and numbers that this version does not know.

@@ -1,8 +1,14 @@
-//! Calls that end at their deadline.
+//! Calls that end at their deadline, and streams of what the generated stubs have no words for.
 
 use std::time::Duration;
 
-use tonic::{Request, Response, Status};
+use ferrymq_proto::codec::SizedCodec;
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{IntoStreamingRequest as _, Request, Response, Status, Streaming};
 
 use crate::{Client, Error};
 
@@ -33,5 +39,22 @@ impl Client {
             Ok(response) => Ok(response?.into_inner()),
             Err(_) => Err(Error::late(timeout)),
         }
+    }
+    /// A stream both ways, on the next connection in turn. Both types are the method's own, or encoded as those are.
+    pub(crate) async fn stream<T, R>(
+        &self,
+        path: &'static str,
+        requests: mpsc::Receiver<T>,
+        response_bytes_max: usize,
+    ) -> Result<Streaming<R>, Error>
+    where
+        T: Message + 'static,
+        R: Message + Default + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel()).max_decoding_message_size(response_bytes_max);
+        grpc.ready().await.map_err(|error| Error::disconnected(&error))?;
+        let request = ReceiverStream::new(requests).into_streaming_request();
+        let codec = SizedCodec::<T, R>::default();
+        Ok(grpc.streaming(request, PathAndQuery::from_static(path), codec).await?.into_inner())
     }
 }

@@ -24,7 +24,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:7171";
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// The largest `max_response_bytes` that the protocol allows.
-const RESPONSE_BYTES_MAX: usize = 256 << 20;
+pub(crate) const RESPONSE_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 64;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);

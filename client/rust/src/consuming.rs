@@ -1,13 +1,20 @@
 //! Opening a `Consume` stream, for the bare one and for the one that reconnects.
+//!
+//! Deliveries stay as they came until the program takes them: a decoded one is half a kilobyte, which would be moved and kept for
+//! nothing.
 
+use bytes::Bytes;
+use ferrymq_proto::raw::RawConsumeResponse;
 use ferrymq_proto::v1::subscribe_request::Source;
-use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, Opened, SubscribeRequest};
+use ferrymq_proto::v1::{ConsumeRequest, Opened, SubscribeRequest};
+use prost::Message;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
+use crate::client::RESPONSE_BYTES_MAX;
 use crate::{Client, Error};
 
+const PATH: &str = "/ferrymq.v1.MessagingService/Consume";
 /// Where nothing is settled: batches that wait for the program.
 const BROADCAST_BATCHES_MAX: usize = 4;
 /// Else the prefetch bounds what is unsettled; it is at most so many messages.
@@ -16,9 +23,9 @@ const BATCHES_MAX: usize = 100_000;
 /// An open stream.
 pub(crate) struct Consuming {
     pub(crate) requests: mpsc::Sender<ConsumeRequest>,
-    pub(crate) responses: Streaming<ConsumeResponse>,
+    pub(crate) responses: Streaming<RawConsumeResponse>,
     /// What came with `opened`.
-    pub(crate) first: ConsumeResponse,
+    pub(crate) first: RawConsumeResponse,
 }
 
 /// Opens a stream and waits until the broker says that it is open. So many requests wait for the connection.
@@ -31,7 +38,7 @@ pub(crate) async fn open(
     let (requests, to_send) = mpsc::channel(requests_max);
     let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
     requests.try_send(open).map_err(|_| ended())?;
-    let mut responses = client.messaging().consume(ReceiverStream::new(to_send)).await?.into_inner();
+    let mut responses: Streaming<RawConsumeResponse> = client.stream(PATH, to_send, RESPONSE_BYTES_MAX).await?;
     let mut first = responses.message().await?.ok_or_else(ended)?;
     let opened = first.opened.take().unwrap_or_default();
     Ok((opened, Consuming { requests, responses, first }))
@@ -45,4 +52,9 @@ pub(crate) fn is_broadcast(request: &SubscribeRequest) -> bool {
 /// Batches that may wait for the program.
 pub(crate) fn batches_max(is_broadcast: bool) -> usize {
     if is_broadcast { BROADCAST_BATCHES_MAX } else { BATCHES_MAX }
+}
+
+/// What came encoded, as gRPC does it.
+pub(crate) fn decode<M: Message + Default>(encoded: Bytes) -> Result<M, Error> {
+    M::decode(encoded).map_err(|e| Status::internal(format!("the broker sent what cannot be read: {e}")).into())
 }

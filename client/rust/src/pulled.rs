@@ -1,19 +1,15 @@
 //! Deliveries without a stream, their leases extended until they are settled.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ferrymq_proto::v1::{PullRequest, SettleStatus};
-use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::subscriber::{Action, Command, Delivery};
+use crate::subscriber::{Action, Delivery, GROUP_MAX, Gathered, Group, Held, Slot, gathering};
 use crate::{Client, Error};
-
-/// The most ack ids in one request that every broker takes.
-const IDS_MAX: usize = 1000;
 
 impl Client {
     /// Takes messages that wait, as [`Client::pull`], and extends their leases until they are settled or dropped: what is dropped comes
@@ -21,69 +17,81 @@ impl Client {
     pub async fn pull_deliveries(&self, request: PullRequest) -> Result<Vec<Delivery>, Error> {
         let response = self.pull(request).await?;
         let lease = response.lease.and_then(|lease| Duration::try_from(lease).ok()).unwrap_or(Duration::from_secs(30));
-        let (settle, commands) = mpsc::unbounded_channel();
-        let settle = Arc::new(settle);
-        let held = response.deliveries.iter().map(|delivery| delivery.ack_id.clone()).collect();
-        let deliveries = response.deliveries.into_iter().map(|d| Delivery::new(d, Arc::clone(&settle))).collect();
-        tokio::spawn(hold(self.clone(), held, lease, commands));
+        let (gatherer, gathered) = gathering();
+        let mut pulled = Pulled { client: self.clone(), held: Held::default(), renewed: BTreeSet::new() };
+        let gatherer = Arc::new(gatherer);
+        let deliveries = response.deliveries.into_iter().map(|delivery| {
+            let slot = pulled.add(delivery.ack_id.clone());
+            Delivery::new(delivery, slot, Arc::clone(&gatherer))
+        });
+        let deliveries = deliveries.collect();
+        tokio::spawn(pulled.hold(lease, gathered));
         Ok(deliveries)
     }
 }
 
-/// Until all deliveries have been settled or dropped.
-async fn hold(
+/// The deliveries of one pull.
+struct Pulled {
     client: Client,
-    mut held: HashSet<Bytes>,
-    lease: Duration,
-    mut commands: mpsc::UnboundedReceiver<Command>,
-) {
-    let mut renewal = interval((lease / 2).max(Duration::from_millis(100)));
-    renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    renewal.reset();
-    loop {
-        tokio::select! {
-            command = commands.recv() => match command {
-                Some(command) => settle(&client, command, &mut held).await,
-                None => return,
-            },
-            _ = renewal.tick(), if !held.is_empty() => extend(&client, &mut held).await,
+    held: Held,
+    /// Those whose leases are extended.
+    renewed: BTreeSet<Slot>,
+}
+
+impl Pulled {
+    fn add(&mut self, ack_id: Bytes) -> Slot {
+        let is_leased = !ack_id.is_empty();
+        let slot = self.held.add(ack_id);
+        if is_leased {
+            self.renewed.insert(slot);
+        }
+        slot
+    }
+
+    /// Until all have been settled or dropped.
+    async fn hold(mut self, lease: Duration, mut gathered: Gathered) {
+        let mut renewal = interval((lease / 2).max(Duration::from_millis(100)));
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        renewal.reset();
+        loop {
+            tokio::select! {
+                is_asked = gathered.wait() => match is_asked {
+                    true => self.settle(gathered.take()).await,
+                    false => return,
+                },
+                _ = renewal.tick(), if !self.renewed.is_empty() => self.extend().await,
+            }
         }
     }
-}
 
-async fn settle(client: &Client, command: Command, held: &mut HashSet<Bytes>) {
-    let ids = vec![command.ack_id.clone()];
-    let statuses = match command.action {
-        Action::Ack => client.ack(ids).await,
-        Action::Nack(mode, delay, reason) => client.nack(ids, mode, delay, reason).await,
-        Action::Extend(lease) => {
-            // It is still held.
-            let status = client.extend(ids, lease).await.map(first);
-            let _ = command.answer.send(status);
-            return;
-        }
-    };
-    held.remove(&command.ack_id);
-    // The caller may have dropped its Settling: then nobody wants to know.
-    let _ = command.answer.send(statuses.map(first));
-}
-
-fn first(statuses: Vec<SettleStatus>) -> SettleStatus {
-    statuses.first().copied().unwrap_or_default()
-}
-
-async fn extend(client: &Client, held: &mut HashSet<Bytes>) {
-    let ids: Vec<Bytes> = held.iter().cloned().collect();
-    for ids in ids.chunks(IDS_MAX) {
-        match client.extend(ids.to_vec(), None).await {
-            Ok(statuses) => {
-                let lost = ids.iter().zip(statuses).filter(|(_, status)| *status != SettleStatus::Ok);
-                for (id, _) in lost {
-                    held.remove(id);
-                    tracing::warn!(target: "ferrymq", "the lease of a pulled message was lost");
-                }
+    async fn settle(&mut self, groups: impl IntoIterator<Item = Group>) {
+        for Group { action, slots, answer } in groups {
+            let ids = slots.iter().map(|slot| self.held.ack_id(*slot)).collect();
+            if !matches!(action, Action::Extend(_)) {
+                self.renewed.retain(|slot| !slots.contains(slot));
             }
-            Err(error) => tracing::warn!(target: "ferrymq", "leases of pulled messages were not extended: {error}"),
+            answer.give(match action {
+                Action::Ack => self.client.ack(ids).await,
+                Action::Nack(mode, delay, reason) => self.client.nack(ids, mode, delay, reason).await,
+                Action::Extend(lease) => self.client.extend(ids, lease).await,
+            });
+        }
+    }
+
+    async fn extend(&mut self) {
+        let slots: Vec<Slot> = self.renewed.iter().copied().collect();
+        for slots in slots.chunks(GROUP_MAX) {
+            let ids = slots.iter().map(|slot| self.held.ack_id(*slot)).collect();
+            match self.client.extend(ids, None).await {
+                Ok(statuses) => {
+                    let lost = slots.iter().zip(statuses).filter(|(_, status)| *status != SettleStatus::Ok);
+                    for (slot, _) in lost {
+                        self.renewed.remove(slot);
+                        tracing::warn!(target: "ferrymq", "the lease of a pulled message was lost");
+                    }
+                }
+                Err(error) => tracing::warn!(target: "ferrymq", "leases of pulled messages were not extended: {error}"),
+            }
         }
     }
 }

@@ -4,16 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrymq_proto::codec::SizedCodec;
 use ferrymq_proto::raw::EncodedPublishStreamRequest;
 use ferrymq_proto::v1::publish_confirm::Outcome;
 use ferrymq_proto::v1::{PublishConfirm, PublishResult, PublishStreamResponse};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::client::Grpc;
-use tonic::codegen::http::uri::PathAndQuery;
-use tonic::{GrpcMethod, IntoStreamingRequest as _, Streaming};
+use tonic::Streaming;
 
 use super::buffer::{Batch, Buffer, Ready};
 use crate::backoff::Backoff;
@@ -23,7 +19,6 @@ use crate::{Client, Error};
 const REQUESTS_MAX: usize = 4;
 /// A confirm takes some 30 bytes for each message.
 const RESPONSE_BYTES_MAX: usize = 64 << 20;
-const SERVICE: &str = "ferrymq.v1.MessagingService";
 const PATH: &str = "/ferrymq.v1.MessagingService/PublishStream";
 
 pub(super) struct Sender {
@@ -75,7 +70,7 @@ impl Sender {
     /// One stream, to its end: Ok if everything was answered and nothing more comes.
     async fn connected(&mut self) -> Result<(), Error> {
         let (requests, to_send) = mpsc::channel(REQUESTS_MAX);
-        let mut responses = open(&self.client, to_send).await?;
+        let mut responses = self.client.stream(PATH, to_send, RESPONSE_BYTES_MAX).await?;
         let mut again = 0;
         loop {
             let ready =
@@ -184,19 +179,6 @@ fn outcome(confirm: PublishConfirm) -> Result<Vec<PublishResult>, Error> {
         Some(Outcome::Failure(failure)) => Err(failure.into()),
         None => Err(Error::unavailable("the broker sent a confirm without an outcome")),
     }
-}
-
-/// A stream of batches that are encoded already, which the generated stub has no words for.
-async fn open(
-    client: &Client,
-    to_send: mpsc::Receiver<EncodedPublishStreamRequest>,
-) -> Result<Streaming<PublishStreamResponse>, Error> {
-    let mut grpc = Grpc::new(client.channel()).max_decoding_message_size(RESPONSE_BYTES_MAX);
-    grpc.ready().await.map_err(|error| Error::disconnected(&error))?;
-    let mut request = ReceiverStream::new(to_send).into_streaming_request();
-    request.extensions_mut().insert(GrpcMethod::new(SERVICE, "PublishStream"));
-    let codec = SizedCodec::<EncodedPublishStreamRequest, PublishStreamResponse>::default();
-    Ok(grpc.streaming(request, PathAndQuery::from_static(PATH), codec).await?.into_inner())
 }
 
 async fn last(mut responses: Streaming<PublishStreamResponse>) -> Result<(), Error> {

@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ferrymq_proto::raw::RawConsumeResponse;
 use ferrymq_proto::v1::settlement::Action;
 use ferrymq_proto::v1::{
-    AckRequest, ConsumeRequest, ConsumeResponse, Delivery, ExtendLeaseRequest, NackMode, NackRequest, Opened, Prefetch,
-    SettleStatus, Settlement, SettlementResult, SubscribeRequest,
+    AckRequest, ConsumeRequest, Delivery, ExtendLeaseRequest, NackMode, NackRequest, Opened, Prefetch, SettleStatus,
+    Settlement, SettlementResult, SubscribeRequest,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tonic::Streaming;
 
-use crate::consuming::{Consuming, batches_max, is_broadcast, open};
+use crate::consuming::{Consuming, batches_max, decode, is_broadcast, open};
 use crate::messaging::wire_duration;
 use crate::{Client, Error};
 
@@ -41,7 +42,8 @@ impl Client {
 #[derive(Debug)]
 pub struct ConsumeStream {
     opened: Opened,
-    batches: mpsc::Receiver<Vec<Delivery>>,
+    /// Each an encoded `Delivery`.
+    batches: mpsc::Receiver<Vec<Bytes>>,
     settler: Settler,
     reader: JoinHandle<Result<(), Error>>,
 }
@@ -66,7 +68,7 @@ impl ConsumeStream {
     /// The next deliveries, never empty; `None` once the stream has ended in order.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<Delivery>>, Error> {
         match self.batches.recv().await {
-            Some(batch) => Ok(Some(batch)),
+            Some(batch) => batch.into_iter().map(decode).collect::<Result<_, _>>().map(Some),
             None => self.settler.0.lock().ended.clone().map_or(Ok(None), |end| end.map(|()| None)),
         }
     }
@@ -231,9 +233,9 @@ impl Shared {
 }
 
 async fn read(
-    first: ConsumeResponse,
-    responses: Streaming<ConsumeResponse>,
-    batches: mpsc::Sender<Vec<Delivery>>,
+    first: RawConsumeResponse,
+    responses: Streaming<RawConsumeResponse>,
+    batches: mpsc::Sender<Vec<Bytes>>,
     shared: Arc<Shared>,
 ) -> Result<(), Error> {
     let end = pass_on(first, responses, &batches, &shared).await;
@@ -242,9 +244,9 @@ async fn read(
 }
 
 async fn pass_on(
-    first: ConsumeResponse,
-    mut responses: Streaming<ConsumeResponse>,
-    batches: &mpsc::Sender<Vec<Delivery>>,
+    first: RawConsumeResponse,
+    mut responses: Streaming<RawConsumeResponse>,
+    batches: &mpsc::Sender<Vec<Bytes>>,
     shared: &Shared,
 ) -> Result<(), Error> {
     let mut next = Some(first);

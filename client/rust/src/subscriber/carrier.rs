@@ -1,27 +1,33 @@
 //! The task that owns a subscriber's stream, what is held and what is being settled, over reconnects.
 
-use std::collections::HashSet;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use ferrymq_proto::raw::{DeliveryOutline, RawConsumeResponse};
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{ConsumeRequest, ConsumeResponse, Delivery, LogPoint, Position, SubscribeRequest};
-use foldhash::fast::RandomState;
+use ferrymq_proto::v1::{ConsumeRequest, LogPoint, Position, SubscribeRequest};
 use tokio::sync::mpsc;
 
-use super::delivery::Command;
+use super::gather::Gathered;
+use super::held::{Held, Slot};
 use super::settlements::Settlements;
 use crate::backoff::Backoff;
-use crate::consuming::{Consuming, open};
+use crate::consuming::{Consuming, decode, open};
 use crate::{Client, Error};
 
-/// Requests that wait for the connection.
-pub(super) const REQUESTS_MAX: usize = 4;
-/// Settlements that are taken at once.
-const COMMANDS_MAX: usize = 4096;
+/// Requests that wait for the connection. The first is the one that opens the stream.
+pub(super) const REQUESTS_MAX: usize = 1;
 
 /// What a subscriber's program gets.
-pub(super) type Batch = Result<Vec<Delivery>, Error>;
+pub(super) type Batch = Result<Vec<Arrived>, Error>;
+
+/// A delivery as it came: it is decoded where the program takes it.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    /// Where its ack id is held.
+    pub(super) slot: Slot,
+    pub(super) encoded: Bytes,
+}
 
 pub(super) struct Carrier {
     pub(super) client: Client,
@@ -29,11 +35,11 @@ pub(super) struct Carrier {
     pub(super) is_broadcast: bool,
     /// A broadcast that has delivered nothing yet goes on from here: the broker's time when it was opened.
     pub(super) since: Option<SystemTime>,
-    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) gathered: Gathered,
     pub(super) batches: mpsc::Sender<Batch>,
     /// Set once the program wants no more.
     pub(super) close: tokio::sync::watch::Receiver<bool>,
-    pub(super) held: HashSet<Bytes, RandomState>,
+    pub(super) held: Held,
     pub(super) settlements: Settlements,
     pub(super) last: Option<Position>,
     pub(super) backoff: Backoff,
@@ -64,35 +70,27 @@ impl Carrier {
         let Consuming { requests, mut responses, first } = stream;
         let mut requests = Some(requests);
         self.settlements.start_again();
-        self.take(first).await;
-        let mut commands = Vec::new();
-        let mut nobody_left = false;
+        self.take(first).await?;
         loop {
-            let is_closing = nobody_left || *self.close.borrow();
-            if is_closing && requests.is_some() {
-                // What was settled before it was closed is still sent.
-                self.settlements.add(std::iter::from_fn(|| self.commands.try_recv().ok()));
-            }
-            let has_unsent = self.settlements.has_unsent();
+            let is_closing = *self.close.borrow();
+            let has_unsent = self.settlements.has_unsent() || self.gathered.has_some();
             if is_closing && !has_unsent {
-                // Half-closed: the broker answers what is open, takes back what is held, and ends the stream.
+                // What was settled before it was closed has been sent. Half-closed: the broker answers what is open, takes back what is held, and ends the stream.
                 requests = None;
             }
             let is_open = requests.is_some();
             tokio::select! {
                 response = responses.message() => match response? {
-                    Some(response) => self.take(response).await,
+                    Some(response) => self.take(response).await?,
                     None => return self.ended(),
                 },
                 room = room(requests.as_ref()), if has_unsent && is_open => {
-                    let settlements = self.settlements.unsent();
+                    // Only now: meanwhile more has come.
+                    self.settlements.add(self.gathered.take());
+                    let settlements = self.settlements.unsent(&self.held);
                     room?.send(ConsumeRequest { settlements, ..ConsumeRequest::default() });
                 }
-                taken = self.commands.recv_many(&mut commands, COMMANDS_MAX), if is_open && !is_closing && !has_unsent => {
-                    // Nobody holds a delivery any more, and nobody waits for one.
-                    nobody_left = taken == 0;
-                    self.settlements.add(commands.drain(..));
-                }
+                _ = self.gathered.wait(), if is_open && !is_closing && !has_unsent => {}
                 _ = self.close.changed(), if !is_closing => {}
             }
         }
@@ -103,24 +101,28 @@ impl Carrier {
         if is_over { Ok(()) } else { Err(ended_early()) }
     }
 
-    async fn take(&mut self, response: ConsumeResponse) {
+    async fn take(&mut self, response: RawConsumeResponse) -> Result<(), Error> {
         self.backoff.reset();
-        let held = &mut self.held;
         for result in &response.settled {
-            self.settlements.answered(result, |ack_id| {
-                held.remove(ack_id);
-            });
+            self.settlements.answered(result, &mut self.held);
         }
-        let Some(last) = response.deliveries.last() else { return };
-        self.last = last.position;
-        self.held
-            .extend(response.deliveries.iter().map(|delivery| delivery.ack_id.clone()).filter(|id| !id.is_empty()));
+        if response.deliveries.is_empty() {
+            return Ok(());
+        }
+        let batch = response.deliveries.into_iter().map(|encoded| self.arrived(encoded)).collect::<Batch>()?;
         // Where there is something to settle the prefetch bounds it and this never waits. A broadcast that is not read waits
         // here, and gRPC's flow control holds the broker back. Whoever has closed it wants no more: what is held goes back.
         tokio::select! {
-            _ = self.batches.send(Ok(response.deliveries)) => {}
+            _ = self.batches.send(Ok(batch)) => {}
             _ = self.close.wait_for(|closed| *closed) => {}
         }
+        Ok(())
+    }
+
+    fn arrived(&mut self, encoded: Bytes) -> Result<Arrived, Error> {
+        let outline: DeliveryOutline = decode(encoded.clone())?;
+        self.last = outline.position;
+        Ok(Arrived { slot: self.held.add(outline.ack_id), encoded })
     }
 
     /// After a break: waits and opens again, for as long as it can help.
@@ -150,7 +152,7 @@ impl Carrier {
     fn resuming(&self) -> SubscribeRequest {
         let mut request = self.request.clone();
         if !self.is_broadcast {
-            request.held_ack_ids = self.held.iter().cloned().collect();
+            request.held_ack_ids = self.held.ack_ids().cloned().collect();
         } else if let Some(last) = self.last {
             let next = Position { log: last.log, offset: last.offset + 1 };
             request.start = Some(LogPoint { at: Some(At::Position(next)) });

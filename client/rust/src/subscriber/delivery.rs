@@ -1,16 +1,16 @@
 //! A delivery, and what is done with it.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use ferrymq_proto::v1::{self, DeadLetter, Message, NackMode, Position, SettleStatus};
+use ferrymq_proto::v1::{self, DeadLetter, Message, NackMode, Position};
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot};
 
+use super::gather::{Action, Gatherer};
+use super::held::Slot;
+use super::settling::Settling;
 use crate::{DeliveryExt as _, Error};
 
 /// What was delivered, apart from settling it.
@@ -90,14 +90,14 @@ pub struct Delivery {
 /// Settles one delivery.
 #[derive(Debug)]
 pub struct Settler {
-    ack_id: Bytes,
-    commands: Arc<mpsc::UnboundedSender<Command>>,
+    slot: Slot,
+    gatherer: Arc<Gatherer>,
 }
 
 impl Delivery {
-    pub(crate) fn new(delivery: v1::Delivery, commands: Arc<mpsc::UnboundedSender<Command>>) -> Self {
-        let ack_id = delivery.ack_id.clone();
-        Self { received: Received(delivery), settler: Settler { ack_id, commands } }
+    /// Its ack id is held at `slot`.
+    pub(crate) fn new(delivery: v1::Delivery, slot: Slot, gatherer: Arc<Gatherer>) -> Self {
+        Self { received: Received(delivery), settler: Settler { slot, gatherer } }
     }
 
     /// The content by itself, for where it is worked on, and what settles it afterwards.
@@ -182,38 +182,6 @@ impl Settler {
     }
 
     fn send(&self, action: Action) -> Settling {
-        let (answer, settled) = oneshot::channel();
-        let command = Command { ack_id: self.ack_id.clone(), action, answer };
-        // Once nobody listens the answer is dropped with the command, and says so.
-        let _ = self.commands.send(command);
-        Settling(settled)
-    }
-}
-
-/// What is to be done with one delivery.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) ack_id: Bytes,
-    pub(crate) action: Action,
-    pub(crate) answer: oneshot::Sender<Result<SettleStatus, Error>>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Action {
-    Ack,
-    Nack(NackMode, Option<Duration>, String),
-    Extend(Option<Duration>),
-}
-
-/// Resolves when the settlement is on disk. It goes its way also when this is dropped; a lost lease is then a line of log.
-#[derive(Debug)]
-pub struct Settling(oneshot::Receiver<Result<SettleStatus, Error>>);
-
-impl Future for Settling {
-    type Output = Result<SettleStatus, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ended = |_| Err(Error::unavailable("the subscriber ended before the settlement was answered"));
-        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(ended))
+        self.gatherer.add(self.slot, action)
     }
 }

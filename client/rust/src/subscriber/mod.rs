@@ -2,27 +2,31 @@
 
 mod carrier;
 mod delivery;
+mod gather;
+mod held;
 mod settlements;
+mod settling;
 mod source;
 
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{self, LogEdge, Opened, SubscribeRequest};
+use ferrymq_proto::v1::{LogEdge, Opened, SubscribeRequest};
 use futures::stream::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::backoff::Backoff;
-use crate::consuming::{batches_max, is_broadcast, open};
+use crate::consuming::{batches_max, decode, is_broadcast, open};
 use crate::{Client, Error};
-use carrier::{Batch, Carrier, REQUESTS_MAX};
-pub(crate) use delivery::{Action, Command};
-pub use delivery::{Delivery, Received, Settler, Settling};
+use carrier::{Arrived, Batch, Carrier, REQUESTS_MAX};
+pub use delivery::{Delivery, Received, Settler};
+pub(crate) use gather::{Action, GROUP_MAX, Gathered, Gatherer, Group, gathering};
+pub(crate) use held::{Held, Slot};
+pub use settling::Settling;
 pub use source::{broadcast, group, queue};
 
 /// The largest response taken, unless asked otherwise.
@@ -45,7 +49,7 @@ impl Client {
         let since = if is_broadcast && begins_now(&request) { self.broker_time().await? } else { None };
         let (opened, stream) = open(self, request.clone(), REQUESTS_MAX).await?;
         request.resume_token = opened.resume_token.clone();
-        let (settle, commands) = mpsc::unbounded_channel();
+        let (gatherer, gathered) = gathering();
         let (sender, batches) = mpsc::channel(batches_max(is_broadcast));
         let (close, closed) = watch::channel(false);
         let carrier = Carrier {
@@ -53,16 +57,17 @@ impl Client {
             request,
             is_broadcast,
             since,
-            commands,
+            gathered,
             batches: sender,
             close: closed,
-            held: HashSet::default(),
+            held: Held::default(),
             settlements: settlements::Settlements::default(),
             last: None,
             backoff: Backoff::default(),
         };
         let carrier = tokio::spawn(carrier.run(stream));
-        Ok(Subscriber { opened, batches, batch: Vec::new().into_iter(), close, settle: Arc::new(settle), carrier })
+        let batch = Vec::new().into_iter();
+        Ok(Subscriber { opened, batches, batch, close, gatherer: Arc::new(gatherer), carrier })
     }
 
     async fn broker_time(&self) -> Result<Option<SystemTime>, Error> {
@@ -83,10 +88,11 @@ fn begins_now(request: &SubscribeRequest) -> bool {
 pub struct Subscriber {
     opened: Opened,
     batches: mpsc::Receiver<Batch>,
-    batch: std::vec::IntoIter<v1::Delivery>,
+    /// What has come and was not taken yet.
+    batch: std::vec::IntoIter<Arrived>,
     close: watch::Sender<bool>,
-    /// Of every delivery, and open although the program holds none at the moment.
-    settle: Arc<mpsc::UnboundedSender<Command>>,
+    /// Of every delivery.
+    gatherer: Arc<Gatherer>,
     carrier: JoinHandle<Result<(), Error>>,
 }
 
@@ -112,10 +118,22 @@ impl Subscriber {
         self.batches.close();
     }
 
+    fn decode(&mut self, arrived: Arrived) -> Result<Delivery, Error> {
+        match decode(arrived.encoded) {
+            Ok(delivery) => Ok(Delivery::new(delivery, arrived.slot, Arc::clone(&self.gatherer))),
+            Err(error) => {
+                // The end, as every error.
+                self.stop();
+                self.batch = Vec::new().into_iter();
+                Err(error)
+            }
+        }
+    }
+
     fn poll_delivery(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Delivery, Error>>> {
         loop {
-            if let Some(delivery) = self.batch.next() {
-                return Poll::Ready(Some(Ok(Delivery::new(delivery, Arc::clone(&self.settle)))));
+            if let Some(arrived) = self.batch.next() {
+                return Poll::Ready(Some(self.decode(arrived)));
             }
             match std::task::ready!(self.batches.poll_recv(cx)) {
                 Some(Ok(batch)) => self.batch = batch.into_iter(),

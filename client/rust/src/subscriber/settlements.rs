@@ -1,53 +1,36 @@
-//! Settlements on their way: sent in batches, kept until they are answered.
+//! Settlements on their way, kept until they are answered.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use ferrymq_proto::v1::settlement::Action as WireAction;
-use ferrymq_proto::v1::{AckRequest, ExtendLeaseRequest, NackRequest, SettleStatus, Settlement, SettlementResult};
-use tokio::sync::oneshot;
+use ferrymq_proto::v1::{AckRequest, ExtendLeaseRequest, NackRequest, Settlement, SettlementResult};
 
-use super::delivery::{Action, Command};
+use super::gather::{Action, Group};
+use super::held::Held;
 use crate::Error;
 use crate::messaging::wire_duration;
-
-type Answer = oneshot::Sender<Result<SettleStatus, Error>>;
 
 /// What has been settled and not been answered, in order.
 #[derive(Debug, Default)]
 pub(super) struct Settlements {
-    waiting: VecDeque<(Settlement, Vec<Answer>)>,
+    waiting: VecDeque<(i64, Group)>,
     last_id: i64,
     /// So many of `waiting` are on their way on this stream.
     sent: usize,
 }
 
 impl Settlements {
-    /// Neighbours of the same kind become one settlement.
-    pub(super) fn add(&mut self, commands: impl Iterator<Item = Command>) {
-        let mut last: Option<Action> = None;
-        for Command { ack_id, action, answer } in commands {
-            if last.as_ref() == Some(&action)
-                && let Some((settlement, answers)) = self.waiting.back_mut()
-            {
-                ack_ids(settlement).push(ack_id);
-                answers.push(answer);
-                continue;
-            }
-            match wire(&action, ack_id) {
-                Ok(wire) => {
-                    self.last_id += 1;
-                    let settlement = Settlement { id: self.last_id, action: Some(wire) };
-                    self.waiting.push_back((settlement, vec![answer]));
-                    last = Some(action);
-                }
-                Err(error) => drop(answer.send(Err(error))),
-            }
+    pub(super) fn add(&mut self, groups: impl IntoIterator<Item = Group>) {
+        for group in groups {
+            self.last_id += 1;
+            self.waiting.push_back((self.last_id, group));
         }
     }
 
     /// What is still to be sent on this stream.
-    pub(super) fn unsent(&mut self) -> Vec<Settlement> {
-        let unsent = self.waiting.iter().skip(self.sent).map(|(settlement, _)| settlement.clone()).collect();
+    pub(super) fn unsent(&mut self, held: &Held) -> Vec<Settlement> {
+        let unsent = self.waiting.iter().skip(self.sent).map(|(id, group)| settlement(*id, group, held)).collect();
         self.sent = self.waiting.len();
         unsent
     }
@@ -61,89 +44,98 @@ impl Settlements {
         self.sent = 0;
     }
 
-    /// Hands on one result; calls `settled` with each ack id that is not held any more.
-    pub(super) fn answered(&mut self, result: &SettlementResult, mut settled: impl FnMut(&[u8])) {
-        let Some(at) = self.waiting.iter().position(|(settlement, _)| settlement.id == result.id) else { return };
-        let Some((mut settlement, answers)) = self.waiting.remove(at) else { return };
+    /// Hands on one result; what has been settled is not held any more.
+    pub(super) fn answered(&mut self, result: &SettlementResult, held: &mut Held) {
+        // The broker answers in order: it is the first.
+        let Some(at) = self.waiting.iter().position(|(id, _)| *id == result.id) else { return };
+        let Some((_, group)) = self.waiting.remove(at) else { return };
         self.sent = self.sent.saturating_sub(1);
-        let is_extension = matches!(settlement.action, Some(WireAction::Extend(_)));
-        for ((ack_id, status), answer) in ack_ids(&mut settlement).iter().zip(result.statuses()).zip(answers) {
-            if !is_extension {
-                settled(ack_id);
-            }
-            let told = answer.send(Ok(status)).is_ok();
-            if !told && !matches!(status, SettleStatus::Ok | SettleStatus::AlreadySettled) {
-                let status = status.as_str_name().trim_start_matches("SETTLE_STATUS_");
-                tracing::warn!(target: "ferrymq", "a settlement that nobody waits for came too late: {status}");
-            }
+        if !matches!(group.action, Action::Extend(_)) {
+            group.slots.iter().for_each(|slot| held.remove(*slot));
         }
+        group.answer.give(Ok(result.statuses().collect()));
     }
 
     /// Nothing more will be answered.
     pub(super) fn fail(&mut self, error: &Error) {
-        for answer in self.waiting.drain(..).flat_map(|(_, answers)| answers) {
-            // The caller may have dropped its Settling: then nobody wants to know.
-            let _ = answer.send(Err(error.clone()));
+        for (_, group) in self.waiting.drain(..) {
+            group.answer.give(Err(error.clone()));
         }
         self.sent = 0;
     }
 }
 
-fn wire(action: &Action, ack_id: bytes::Bytes) -> Result<WireAction, Error> {
-    let ack_ids = vec![ack_id];
-    Ok(match action {
+fn settlement(id: i64, group: &Group, held: &Held) -> Settlement {
+    let ack_ids = group.slots.iter().map(|slot| held.ack_id(*slot)).collect();
+    Settlement { id, action: Some(wire(&group.action, ack_ids)) }
+}
+
+fn wire(action: &Action, ack_ids: Vec<Bytes>) -> WireAction {
+    // What the protocol has no words for was never taken.
+    match action {
         Action::Ack => WireAction::Ack(AckRequest { ack_ids }),
         Action::Nack(mode, delay, reason) => {
-            let delay = delay.map(wire_duration).transpose()?;
+            let delay = delay.and_then(|delay| wire_duration(delay).ok());
             WireAction::Nack(NackRequest { ack_ids, mode: (*mode).into(), delay, reason: reason.clone() })
         }
         Action::Extend(lease) => {
-            WireAction::Extend(ExtendLeaseRequest { ack_ids, lease: lease.map(wire_duration).transpose()? })
+            WireAction::Extend(ExtendLeaseRequest { ack_ids, lease: lease.and_then(|lease| wire_duration(lease).ok()) })
         }
-    })
-}
-
-fn ack_ids(settlement: &mut Settlement) -> &mut Vec<bytes::Bytes> {
-    match settlement.action.get_or_insert_with(|| WireAction::Ack(AckRequest::default())) {
-        WireAction::Ack(ack) => &mut ack.ack_ids,
-        WireAction::Nack(nack) => &mut nack.ack_ids,
-        WireAction::Extend(extend) => &mut extend.ack_ids,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use ferrymq_proto::v1::NackMode;
+    use ferrymq_proto::v1::{NackMode, SettleStatus};
 
+    use super::super::gather::gathering;
+    use super::super::settling::Settling;
     use super::*;
 
-    fn command(id: &'static str, action: Action) -> (Command, oneshot::Receiver<Result<SettleStatus, Error>>) {
-        let (answer, settled) = oneshot::channel();
-        (Command { ack_id: id.into(), action, answer }, settled)
+    fn ids(settlements: &[Settlement]) -> Vec<i64> {
+        settlements.iter().map(|settlement| settlement.id).collect()
+    }
+
+    /// Ack a and b, reject c, prolong d.
+    fn asked(held: &mut Held) -> (Settlements, Vec<Settling>) {
+        let (gatherer, gathered) = gathering();
+        let reject = Action::Nack(NackMode::Reject, None, "no".into());
+        let actions = [("a", Action::Ack), ("b", Action::Ack), ("c", reject), ("d", Action::Extend(None))];
+        let settlings = actions.map(|(id, action)| gatherer.add(held.add(id.into()), action));
+        let mut settlements = Settlements::default();
+        settlements.add(gathered.take());
+        (settlements, settlings.into())
+    }
+
+    fn result(id: i64, count: usize) -> SettlementResult {
+        SettlementResult { id, statuses: vec![SettleStatus::Ok.into(); count] }
+    }
+
+    #[tokio::test]
+    async fn what_is_unanswered_goes_again_and_fails_with_the_stream() {
+        let mut held = Held::default();
+        let (mut settlements, mut settlings) = asked(&mut held);
+        let sent = settlements.unsent(&held);
+        let expected = WireAction::Ack(AckRequest { ack_ids: vec!["a".into(), "b".into()] });
+        assert_eq!((ids(&sent), sent[0].action.clone()), (vec![1, 2, 3], Some(expected)));
+        assert!(!settlements.has_unsent());
+
+        settlements.answered(&result(1, 2), &mut held);
+        assert_eq!(settlings.remove(1).await, Ok(SettleStatus::Ok));
+
+        settlements.start_again();
+        assert_eq!(ids(&settlements.unsent(&held)), [2, 3]);
+        settlements.fail(&Error::unavailable("gone"));
+        assert!(settlings.remove(1).await.is_err());
     }
 
     #[test]
-    fn neighbours_go_together_and_what_is_unanswered_goes_again() {
-        let mut settlements = Settlements::default();
-        let reject = Action::Nack(NackMode::Reject, None, "no".into());
-        let (commands, mut answers): (Vec<_>, Vec<_>) =
-            [("a", Action::Ack), ("b", Action::Ack), ("c", reject), ("d", Action::Ack)]
-                .into_iter()
-                .map(|(id, action)| command(id, action))
-                .unzip();
-        settlements.add(commands.into_iter());
-        assert_eq!(settlements.unsent().iter().map(|settlement| settlement.id).collect::<Vec<_>>(), [1, 2, 3]);
-        assert!(!settlements.has_unsent());
-
-        let mut gone = Vec::new();
-        let ok = SettleStatus::Ok as i32;
-        settlements.answered(&SettlementResult { id: 1, statuses: vec![ok, ok] }, |id| gone.push(id.to_vec()));
-        assert_eq!(gone, [b"a".to_vec(), b"b".to_vec()]);
-        assert_eq!(answers[1].try_recv(), Ok(Ok(SettleStatus::Ok)));
-
-        settlements.start_again();
-        assert_eq!(settlements.unsent().iter().map(|settlement| settlement.id).collect::<Vec<_>>(), [2, 3]);
-        settlements.fail(&Error::unavailable("gone"));
-        assert!(answers[3].try_recv().is_ok_and(|answer| answer.is_err()));
+    fn what_is_settled_is_not_held_any_more_and_what_is_prolonged_is() {
+        let mut held = Held::default();
+        let (mut settlements, _settlings) = asked(&mut held);
+        drop(settlements.unsent(&held));
+        settlements.answered(&result(1, 2), &mut held);
+        settlements.answered(&result(3, 1), &mut held);
+        assert_eq!(held.ack_ids().collect::<Vec<_>>(), ["c", "d"]);
     }
 }
