@@ -14,7 +14,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Owns a subscriber's stream, over reconnects: hands on what comes, and sends what is {@link Pending}. */
+/** Owns a subscriber's streams, one after the other: hands on what comes, and opens the next when one breaks off. */
 final class Consumption implements Settler {
     /** Where nothing is settled: responses that wait for the program. */
     private static final int RESPONSES_MAX = 4;
@@ -31,13 +31,10 @@ final class Consumption implements Settler {
     // All of what follows is under the lock, which comes before that of what is pending.
     private final Opening opening;
     private final Backoff backoff;
-    private Call<ConsumeRequest, ConsumeResponse> call;
-    /** The first request of this stream has been sent: settlements may follow. */
-    private boolean announced;
+    /** Null while there is none. Set under the lock. */
+    private volatile SettleStream stream;
 
-    private boolean sending;
     private boolean closing;
-    private boolean halfClosed;
     private boolean over;
 
     Consumption(Connection connection, Opening opening) {
@@ -64,102 +61,45 @@ final class Consumption implements Settler {
     }
 
     private void open() {
-        Call<ConsumeRequest, ConsumeResponse> next = connection.stream(MessagingServiceGrpc.getConsumeMethod());
+        Call<ConsumeRequest, ConsumeResponse> call = connection.stream(MessagingServiceGrpc.getConsumeMethod());
+        SettleStream next = new SettleStream(call, pending);
         SubscribeRequest first;
         lock.lock();
         try {
             if (over) {
                 return;
             }
-            call = next;
-            announced = false;
-            halfClosed = false;
+            stream = next;
             first = opening.next(pending.startAgain());
         } finally {
             lock.unlock();
         }
-        next.start(new Stream(next), unsettled ? RESPONSES_MAX : 2);
-        next.send(ConsumeRequest.newBuilder().setOpen(first).build());
-        lock.lock();
-        try {
-            announced = call == next;
-        } finally {
-            lock.unlock();
-        }
-        pump();
+        next.start(new Events(next), unsettled ? RESPONSES_MAX : 2, first);
     }
 
     @Override
     public CompletableFuture<SettleStatus> settle(Delivery delivery, Settle how) {
         CompletableFuture<SettleStatus> answer = new CompletableFuture<>();
-        if (pending.settle(delivery, how, answer) && maySend()) {
-            // In another thread: what is settled meanwhile goes along.
-            connection.executor.execute(this::send);
+        if (pending.settle(delivery, how, answer)) {
+            SettleStream on = stream;
+            if (on != null && on.maySend()) {
+                // In another thread: what is settled meanwhile goes along.
+                connection.executor.execute(on::send);
+            }
         }
         return answer;
     }
 
-    private void pump() {
-        if (maySend()) {
-            send();
-        }
-    }
+    private final class Events implements Call.Events<ConsumeResponse> {
+        private final SettleStream of;
 
-    /** True for the one thread that sends until there is nothing more to send. */
-    private boolean maySend() {
-        lock.lock();
-        try {
-            if (sending || call == null) {
-                return false;
-            }
-            sending = isReady();
-            return sending;
-        } finally {
-            lock.unlock();
-        }
-    }
-
-    private boolean isReady() {
-        return announced && !halfClosed && (closing || pending.isReady()) && call.isReady();
-    }
-
-    private void send() {
-        while (true) {
-            List<SettleGroup> groups;
-            Call<ConsumeRequest, ConsumeResponse> on;
-            lock.lock();
-            try {
-                if (call == null || !isReady()) {
-                    sending = false;
-                    return;
-                }
-                on = call;
-                groups = pending.take(closing);
-                halfClosed = groups.isEmpty();
-            } finally {
-                lock.unlock();
-            }
-            // To a stream that has ended meanwhile this does nothing: the groups are among those that go again.
-            if (groups.isEmpty()) {
-                on.halfClose();
-            } else {
-                ConsumeRequest.Builder more = ConsumeRequest.newBuilder();
-                groups.forEach(group -> more.addSettlements(group.wire()));
-                on.send(more.build());
-            }
-        }
-    }
-
-    private final class Stream implements Call.Events<ConsumeResponse> {
-        private final Call<ConsumeRequest, ConsumeResponse> of;
-
-        Stream(Call<ConsumeRequest, ConsumeResponse> of) {
+        Events(SettleStream of) {
             this.of = of;
         }
 
         @Override
         public void message(ConsumeResponse response) {
-            boolean gives = received(response);
+            boolean gives = received(response, of);
             if (!unsettled || !gives) {
                 of.take(1);
             }
@@ -167,17 +107,18 @@ final class Consumption implements Settler {
 
         @Override
         public void ready() {
-            pump();
+            of.pump();
         }
 
         @Override
         public void closed(FerryException error) {
+            of.end();
             broken(error);
         }
     }
 
     /** Whether there are deliveries in it. */
-    private boolean received(ConsumeResponse response) {
+    private boolean received(ConsumeResponse response, SettleStream from) {
         lock.lock();
         try {
             backoff.reset();
@@ -203,7 +144,7 @@ final class Consumption implements Settler {
             // Elsewhere, as what hangs on a settlement may wait for something, and the connection's thread has enough
             // to read.
             connection.executor.execute(() -> {
-                pump();
+                from.pump();
                 answer(groups, response.getSettledList());
             });
         }
@@ -229,17 +170,8 @@ final class Consumption implements Settler {
 
     /** A response has gone to the program: where gRPC's flow control bounds them, the next may come. */
     private void taken() {
-        if (!unsettled) {
-            return;
-        }
-        Call<ConsumeRequest, ConsumeResponse> from;
-        lock.lock();
-        try {
-            from = call;
-        } finally {
-            lock.unlock();
-        }
-        if (from != null) {
+        SettleStream from = stream;
+        if (unsettled && from != null) {
             from.take(1);
         }
     }
@@ -251,7 +183,7 @@ final class Consumption implements Settler {
         Duration pause = null;
         lock.lock();
         try {
-            call = null;
+            stream = null;
             orderly = closing || error == null && broadcast;
             if (!orderly && opened.isDone() && opening.goesOnAfter(why)) {
                 pause = backoff.next(why.retryAfter().orElse(null));
@@ -282,19 +214,13 @@ final class Consumption implements Settler {
 
     /** Waits until the broker has answered what was settled and taken back what is held. */
     void close() {
-        boolean waits;
-        lock.lock();
-        try {
-            closing = true;
-            waits = call != null || over;
-        } finally {
-            lock.unlock();
-        }
+        SettleStream open = closing();
         buffer.end(null, true);
-        if (!waits) {
+        if (open != null) {
+            open.close();
+        } else {
             end(Pending.closed(), true);
         }
-        pump();
         if (!Futures.ends(ended, connection.options.callTimeout)) {
             cancel();
         }
@@ -302,16 +228,20 @@ final class Consumption implements Settler {
 
     /** Ends it although the broker does not answer. */
     void cancel() {
-        Call<ConsumeRequest, ConsumeResponse> open;
+        SettleStream open = closing();
+        if (open != null) {
+            open.cancel();
+        }
+    }
+
+    /** From now on no stream is opened; gives the one that is open. */
+    private SettleStream closing() {
         lock.lock();
         try {
             closing = true;
-            open = call;
+            return stream;
         } finally {
             lock.unlock();
-        }
-        if (open != null) {
-            open.cancel("closed");
         }
     }
 }
