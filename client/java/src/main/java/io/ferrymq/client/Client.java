@@ -8,8 +8,6 @@ import io.ferrymq.v1.Message;
 import io.ferrymq.v1.MessagingServiceGrpc;
 import io.ferrymq.v1.PublishRequest;
 import io.ferrymq.v1.PublishResult;
-import io.ferrymq.v1.PullRequest;
-import io.ferrymq.v1.PullResponse;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
@@ -20,21 +18,17 @@ import java.util.concurrent.ConcurrentHashMap;
  * A broker, over one connection. To be shared by all threads of a program. Whatever waits fails with a {@link FerryException}.
  */
 public final class Client implements AutoCloseable {
-    /** A pull ends so long before the deadline of its call. */
-    private static final Duration PULL_MARGIN = Duration.ofSeconds(5);
-
-    private static final Duration LEASE = Duration.ofSeconds(30);
-
     private final Connection connection;
     private final Admin admin;
+    private final Pulls pulls;
     private final Set<Publisher> publishers = ConcurrentHashMap.newKeySet();
     private final Set<Subscriber> subscribers = ConcurrentHashMap.newKeySet();
     private final Set<Worker> workers = ConcurrentHashMap.newKeySet();
-    private final Set<Leases> pulled = ConcurrentHashMap.newKeySet();
 
     private Client(ClientOptions options) {
         connection = new Connection(options);
         admin = new Admin(connection);
+        pulls = new Pulls(connection);
     }
 
     /**
@@ -256,21 +250,7 @@ public final class Client implements AutoCloseable {
      * @return in order; none if nothing came in time
      */
     public List<Delivery> pull(Source source, int max, Duration wait) {
-        PullRequest request = source.pull()
-                .setMaxMessages(Ranges.check("max", max, 1, 10_000))
-                .setWait(Durations.wire(wait))
-                .build();
-        Duration timeout = connection.options.callTimeout.compareTo(wait.plus(PULL_MARGIN)) > 0
-                ? connection.options.callTimeout
-                : wait.plus(PULL_MARGIN);
-        PullResponse response = Futures.get(connection.call(MessagingServiceGrpc.getPullMethod(), request, timeout));
-        if (response.getDeliveriesCount() == 0) {
-            return List.of();
-        }
-        Duration lease = response.hasLease() ? Durations.read(response.getLease()) : LEASE;
-        Leases leases = new Leases(connection, lease, pulled::remove);
-        pulled.add(leases);
-        return leases.hold(response.getDeliveriesList());
+        return pulls.pull(source, max, wait);
     }
 
     /**
@@ -282,7 +262,7 @@ public final class Client implements AutoCloseable {
         workers.forEach(Worker::stop);
         closeAll(workers);
         closeAll(subscribers);
-        List.copyOf(pulled).forEach(Leases::close);
+        pulls.close();
         closeAll(publishers);
         admin.close();
         connection.close();
