@@ -12,34 +12,14 @@ import io.ferrymq.v1.PublishResult;
 import io.ferrymq.v1.PublishStreamRequest;
 import io.ferrymq.v1.PublishStreamResponse;
 import io.grpc.Status;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
-@Timeout(20)
-class PublisherTest {
-    private FakeBroker broker;
-    private Client client;
-
-    @BeforeEach
-    void start() throws IOException {
-        broker = new FakeBroker();
-        client = broker.client();
-    }
-
-    @AfterEach
-    void stop() {
-        broker.close();
-        client.close();
-    }
-
+class PublisherTest extends AgainstFakeBroker {
     /** Requests with so many messages together. */
     private static List<PublishStreamRequest> take(FakeBroker.Stream<PublishStreamRequest, ?> stream, int messages)
             throws InterruptedException {

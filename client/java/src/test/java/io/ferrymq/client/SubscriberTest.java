@@ -7,45 +7,23 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.Any;
 import com.google.protobuf.ByteString;
 import com.google.rpc.ErrorInfo;
-import io.ferrymq.v1.ConsumeRequest;
 import io.ferrymq.v1.ConsumeResponse;
 import io.ferrymq.v1.LogPoint;
-import io.ferrymq.v1.Opened;
 import io.ferrymq.v1.Position;
 import io.ferrymq.v1.SettleStatus;
-import io.ferrymq.v1.Settlement;
-import io.ferrymq.v1.SettlementResult;
 import io.ferrymq.v1.SubscribeRequest;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
 import java.util.concurrent.LinkedBlockingQueue;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
-@Timeout(20)
-class SubscriberTest {
-    private FakeBroker broker;
-    private Client client;
-
-    @BeforeEach
-    void start() throws IOException {
-        broker = new FakeBroker();
-        client = broker.client();
-    }
-
-    @AfterEach
-    void stop() {
-        client.close();
-        broker.close();
-    }
+class SubscriberTest extends AgainstFakeBroker {
+    private SubscribeRequest first;
 
     private Subscriber subscribe() throws InterruptedException {
         return subscribe(Source.queue("work"));
@@ -53,39 +31,8 @@ class SubscriberTest {
 
     private Subscriber subscribe(Source source) throws InterruptedException {
         CompletableFuture<Subscriber> subscriber = CompletableFuture.supplyAsync(() -> client.subscribe(source));
-        stream = FakeBroker.next(broker.consuming);
-        first = open("token").getOpen();
+        first = open("token");
         return subscriber.join();
-    }
-
-    private SubscribeRequest first;
-
-    private FakeBroker.Stream<ConsumeRequest, ConsumeResponse> stream;
-
-    private ConsumeRequest open(String token) throws InterruptedException {
-        ConsumeRequest open = FakeBroker.next(stream.requests);
-        Opened opened = Opened.newBuilder()
-                .setResumeToken(ByteString.copyFromUtf8(token))
-                .build();
-        stream.responses.onNext(ConsumeResponse.newBuilder().setOpened(opened).build());
-        return open;
-    }
-
-    private void deliver(String... ids) {
-        ConsumeResponse.Builder response = ConsumeResponse.newBuilder();
-        for (String id : ids) {
-            response.addDeliveriesBuilder()
-                    .setMessage(Messages.text(id))
-                    .setAckId(ByteString.copyFromUtf8(id))
-                    .setAttempt(1);
-        }
-        stream.responses.onNext(response.build());
-    }
-
-    private void answer(Settlement settlement) {
-        SettlementResult.Builder result = SettlementResult.newBuilder().setId(settlement.getId());
-        settlement.getAck().getAckIdsList().forEach(id -> result.addStatuses(SettleStatus.SETTLE_STATUS_OK));
-        stream.responses.onNext(ConsumeResponse.newBuilder().addSettled(result).build());
     }
 
     @Test
@@ -93,22 +40,21 @@ class SubscriberTest {
         Subscriber subscriber = subscribe();
         deliver("a", "b", "c");
         var first = subscriber.next().orElseThrow().ack();
-        answer(FakeBroker.next(stream.requests).getSettlements(0));
+        settled();
         assertEquals(SettleStatus.SETTLE_STATUS_OK, first.join());
         var second = subscriber.next().orElseThrow().ack();
         FakeBroker.next(stream.requests);
         stream.breaks();
 
-        stream = FakeBroker.next(broker.consuming);
-        ConsumeRequest again = open("token");
-        assertEquals("token", again.getOpen().getResumeToken().toStringUtf8());
+        SubscribeRequest again = open("token");
+        assertEquals("token", again.getResumeToken().toStringUtf8());
         assertEquals(
                 List.of("b", "c"),
-                again.getOpen().getHeldAckIdsList().stream()
+                again.getHeldAckIdsList().stream()
                         .map(ByteString::toStringUtf8)
                         .sorted()
                         .toList());
-        answer(FakeBroker.next(stream.requests).getSettlements(0));
+        settled();
         assertEquals(SettleStatus.SETTLE_STATUS_OK, second.join());
         assertEquals("c", subscriber.next().orElseThrow().text());
         subscriber.close();
@@ -121,18 +67,16 @@ class SubscriberTest {
         deliver("a", "b");
         Delivery mine = subscriber.next().orElseThrow();
         stream.breaks();
-        stream = FakeBroker.next(broker.consuming);
         open("of a new consumer");
         // A late ack still counts; its answer comes behind the opening.
         var late = mine.ack();
-        answer(FakeBroker.next(stream.requests).getSettlements(0));
+        settled();
         assertEquals(SettleStatus.SETTLE_STATUS_OK, late.join());
         deliver("c");
         assertEquals("c", subscriber.next().orElseThrow().text());
         stream.breaks();
-        stream = FakeBroker.next(broker.consuming);
-        ConsumeRequest again = open("of a new consumer");
-        assertEquals(List.of(ByteString.copyFromUtf8("c")), again.getOpen().getHeldAckIdsList());
+        SubscribeRequest again = open("of a new consumer");
+        assertEquals(List.of(ByteString.copyFromUtf8("c")), again.getHeldAckIdsList());
         subscriber.close();
     }
 
@@ -143,8 +87,7 @@ class SubscriberTest {
         assertEquals(Points.latest(), first.getStart());
         assertEquals(Points.latest(), first.getStop());
         stream.breaks();
-        stream = FakeBroker.next(broker.consuming);
-        SubscribeRequest again = open("token").getOpen();
+        SubscribeRequest again = open("token");
         LogPoint then = LogPoint.newBuilder().setTime(FakeBroker.TIME).build();
         assertEquals(then, again.getStart());
         assertEquals(then, again.getStop());
@@ -166,8 +109,7 @@ class SubscriberTest {
         SubscribeRequest again = FakeBroker.next(stream.requests).getOpen();
         assertEquals(42, again.getStart().getPosition().getOffset());
         stream.responses.onError(trimmed());
-        stream = FakeBroker.next(broker.consuming);
-        assertEquals(Points.earliest(), open("token").getOpen().getStart());
+        assertEquals(Points.earliest(), open("token").getStart());
         subscriber.close();
     }
 

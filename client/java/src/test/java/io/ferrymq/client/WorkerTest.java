@@ -5,69 +5,20 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import com.google.protobuf.ByteString;
-import io.ferrymq.v1.ConsumeRequest;
-import io.ferrymq.v1.ConsumeResponse;
 import io.ferrymq.v1.NackMode;
-import io.ferrymq.v1.Opened;
-import io.ferrymq.v1.SettleStatus;
-import io.ferrymq.v1.Settlement;
-import io.ferrymq.v1.SettlementResult;
 import io.grpc.Status;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
 
-@Timeout(20)
-class WorkerTest {
-    private FakeBroker broker;
-    private Client client;
-    private FakeBroker.Stream<ConsumeRequest, ConsumeResponse> stream;
-
-    @BeforeEach
-    void start() throws IOException {
-        broker = new FakeBroker();
-        client = broker.client();
-    }
-
-    @AfterEach
-    void stop() {
-        client.close();
-        broker.close();
-    }
-
+class WorkerTest extends AgainstFakeBroker {
     private Worker work(WorkerOptions.Builder options, Handler handler) throws InterruptedException {
         CompletableFuture<Worker> worker =
                 CompletableFuture.supplyAsync(() -> client.worker(Source.queue("work"), options.build(), handler));
-        stream = FakeBroker.next(broker.consuming);
-        assertEquals(4, FakeBroker.next(stream.requests).getOpen().getPrefetch());
-        stream.responses.onNext(ConsumeResponse.newBuilder()
-                .setOpened(Opened.getDefaultInstance())
-                .build());
+        assertEquals(4, open("token").getPrefetch());
         return worker.join();
-    }
-
-    private void deliver(String id) {
-        ConsumeResponse.Builder response = ConsumeResponse.newBuilder();
-        response.addDeliveriesBuilder()
-                .setMessage(Messages.text(id))
-                .setAckId(ByteString.copyFromUtf8(id))
-                .setAttempt(1);
-        stream.responses.onNext(response.build());
-    }
-
-    private Settlement settled() throws InterruptedException {
-        Settlement settlement = FakeBroker.next(stream.requests).getSettlements(0);
-        SettlementResult.Builder result = SettlementResult.newBuilder().setId(settlement.getId());
-        stream.responses.onNext(ConsumeResponse.newBuilder()
-                .addSettled(result.addStatuses(SettleStatus.SETTLE_STATUS_OK))
-                .build());
-        return settlement;
     }
 
     @Test
