@@ -93,13 +93,19 @@ pub struct RawConsumeResponse {
     pub settled: Vec<crate::v1::SettlementResult>,
 }
 
-/// What a client has to know of a `Delivery` before it decodes it.
+/// `ConsumeRequest` with its settlements encoded.
 #[derive(Clone, PartialEq, prost::Message)]
-pub struct DeliveryOutline {
-    /// See `Delivery.ack_id`.
-    #[prost(bytes = "bytes", tag = "2")]
-    pub ack_id: Bytes,
-    /// See `Delivery.position`.
-    #[prost(message, optional, tag = "4")]
-    pub position: Option<crate::v1::Position>,
+pub struct EncodedConsumeRequest {
+    /// See `ConsumeRequest.open`.
+    #[prost(message, optional, tag = "1")]
+    pub open: Option<crate::v1::SubscribeRequest>,
+    /// Each an encoded `Settlement`.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub settlements: Vec<Bytes>,
+    /// See `ConsumeRequest.prefetch`.
+    #[prost(message, optional, tag = "3")]
+    pub prefetch: Option<crate::v1::Prefetch>,
+    /// See `ConsumeRequest.drain`.
+    #[prost(bool, tag = "4")]
+    pub drain: bool,
 }

@@ -4,9 +4,9 @@
 //! nothing.
 
 use bytes::Bytes;
-use ferrymq_proto::raw::RawConsumeResponse;
+use ferrymq_proto::raw::{EncodedConsumeRequest, RawConsumeResponse};
 use ferrymq_proto::v1::subscribe_request::Source;
-use ferrymq_proto::v1::{ConsumeRequest, Opened, SubscribeRequest};
+use ferrymq_proto::v1::{Opened, SubscribeRequest};
 use prost::Message;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
@@ -22,7 +22,7 @@ const BATCHES_MAX: usize = 100_000;
 
 /// An open stream.
 pub(crate) struct Consuming {
-    pub(crate) requests: mpsc::Sender<ConsumeRequest>,
+    pub(crate) requests: mpsc::Sender<EncodedConsumeRequest>,
     pub(crate) responses: Streaming<RawConsumeResponse>,
     /// What came with `opened`.
     pub(crate) first: RawConsumeResponse,
@@ -36,7 +36,7 @@ pub(crate) async fn open(
 ) -> Result<(Opened, Consuming), Error> {
     let ended = || Error::unavailable("the stream ended before it was open");
     let (requests, to_send) = mpsc::channel(requests_max);
-    let open = ConsumeRequest { open: Some(request), ..ConsumeRequest::default() };
+    let open = EncodedConsumeRequest { open: Some(request), ..EncodedConsumeRequest::default() };
     requests.try_send(open).map_err(|_| ended())?;
     let mut responses: Streaming<RawConsumeResponse> = client.stream(PATH, to_send, RESPONSE_BYTES_MAX).await?;
     let mut first = responses.message().await?.ok_or_else(ended)?;

@@ -66,7 +66,7 @@ impl Pulled {
 
     async fn settle(&mut self, groups: impl IntoIterator<Item = Group>) {
         for Group { action, slots, answer } in groups {
-            let ids = slots.iter().map(|slot| self.held.ack_id(*slot)).collect();
+            let ids = slots.iter().map(|slot| self.held.ack_id(*slot).clone()).collect();
             if !matches!(action, Action::Extend(_)) {
                 self.renewed.retain(|slot| !slots.contains(slot));
             }
@@ -81,7 +81,7 @@ impl Pulled {
     async fn extend(&mut self) {
         let slots: Vec<Slot> = self.renewed.iter().copied().collect();
         for slots in slots.chunks(GROUP_MAX) {
-            let ids = slots.iter().map(|slot| self.held.ack_id(*slot)).collect();
+            let ids = slots.iter().map(|slot| self.held.ack_id(*slot).clone()).collect();
             match self.client.extend(ids, None).await {
                 Ok(statuses) => {
                     let lost = slots.iter().zip(statuses).filter(|(_, status)| *status != SettleStatus::Ok);

@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ferrymq_proto::raw::RawConsumeResponse;
+use ferrymq_proto::raw::{EncodedConsumeRequest, RawConsumeResponse};
 use ferrymq_proto::v1::settlement::Action;
 use ferrymq_proto::v1::{
-    AckRequest, ConsumeRequest, Delivery, ExtendLeaseRequest, NackMode, NackRequest, Opened, Prefetch, SettleStatus,
-    Settlement, SettlementResult, SubscribeRequest,
+    AckRequest, Delivery, ExtendLeaseRequest, NackMode, NackRequest, Opened, Prefetch, SettleStatus, Settlement,
+    SettlementResult, SubscribeRequest,
 };
+use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tonic::Streaming;
@@ -92,12 +93,12 @@ impl ConsumeStream {
     /// Changes how much it may hold from now on: 0 messages pause it, 0 bytes mean as it was.
     pub async fn set_prefetch(&self, messages: i32, bytes: i64) -> Result<(), Error> {
         let prefetch = Some(Prefetch { messages, bytes });
-        self.settler.0.send(ConsumeRequest { prefetch, ..ConsumeRequest::default() }).await
+        self.settler.0.send(EncodedConsumeRequest { prefetch, ..EncodedConsumeRequest::default() }).await
     }
 
     /// Nothing more is to come; settlements go on. What was on its way may still arrive.
     pub async fn drain(&self) -> Result<(), Error> {
-        self.settler.0.send(ConsumeRequest { drain: true, ..ConsumeRequest::default() }).await
+        self.settler.0.send(EncodedConsumeRequest { drain: true, ..EncodedConsumeRequest::default() }).await
     }
 
     /// Ends the stream: every settlement that was sent is answered, and what is still held goes back without a failure.
@@ -166,7 +167,7 @@ struct Shared(Mutex<Pending>);
 #[derive(Debug, Default)]
 struct Pending {
     /// None once the stream is ended from this side.
-    requests: Option<mpsc::Sender<ConsumeRequest>>,
+    requests: Option<mpsc::Sender<EncodedConsumeRequest>>,
     last_id: i64,
     waiting: HashMap<i64, oneshot::Sender<Result<Vec<SettleStatus>, Error>>>,
     /// How the stream ended.
@@ -186,12 +187,12 @@ impl Shared {
             pending.waiting.insert(id, answer);
             id
         };
-        let settlements = vec![Settlement { id, action: Some(action) }];
-        self.send(ConsumeRequest { settlements, ..ConsumeRequest::default() }).await?;
+        let settlements = vec![Settlement { id, action: Some(action) }.encode_to_vec().into()];
+        self.send(EncodedConsumeRequest { settlements, ..EncodedConsumeRequest::default() }).await?;
         Ok(Settled(settled))
     }
 
-    async fn send(&self, request: ConsumeRequest) -> Result<(), Error> {
+    async fn send(&self, request: EncodedConsumeRequest) -> Result<(), Error> {
         let requests = self.lock().requests.clone();
         let sent = match requests {
             Some(requests) => requests.send(request).await.is_ok(),

@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use ferrymq_proto::raw::{DeliveryOutline, RawConsumeResponse};
+use ferrymq_proto::raw::{EncodedConsumeRequest, RawConsumeResponse};
 use ferrymq_proto::v1::log_point::At;
-use ferrymq_proto::v1::{ConsumeRequest, LogPoint, Position, SubscribeRequest};
+use ferrymq_proto::v1::{Delivery, LogPoint, Position, SubscribeRequest};
 use tokio::sync::mpsc;
 
+use super::encoding::ack_id;
 use super::gather::Gathered;
 use super::held::{Held, Slot};
 use super::settlements::Settlements;
@@ -75,7 +76,8 @@ impl Carrier {
             let is_closing = *self.close.borrow();
             let has_unsent = self.settlements.has_unsent() || self.gathered.has_some();
             if is_closing && !has_unsent {
-                // What was settled before it was closed has been sent. Half-closed: the broker answers what is open, takes back what is held, and ends the stream.
+                // What was settled before it was closed has been sent. Half-closed: the broker answers what is open, takes back
+                // what is held, and ends the stream.
                 requests = None;
             }
             let is_open = requests.is_some();
@@ -88,7 +90,7 @@ impl Carrier {
                     // Only now: meanwhile more has come.
                     self.settlements.add(self.gathered.take());
                     let settlements = self.settlements.unsent(&self.held);
-                    room?.send(ConsumeRequest { settlements, ..ConsumeRequest::default() });
+                    room?.send(EncodedConsumeRequest { settlements, ..EncodedConsumeRequest::default() });
                 }
                 _ = self.gathered.wait(), if is_open && !is_closing && !has_unsent => {}
                 _ = self.close.changed(), if !is_closing => {}
@@ -106,10 +108,14 @@ impl Carrier {
         for result in &response.settled {
             self.settlements.answered(result, &mut self.held);
         }
-        if response.deliveries.is_empty() {
-            return Ok(());
+        let Some(last) = response.deliveries.last() else { return Ok(()) };
+        if self.is_broadcast {
+            self.last = decode::<Delivery>(last.clone())?.position;
         }
-        let batch = response.deliveries.into_iter().map(|encoded| self.arrived(encoded)).collect::<Batch>()?;
+        let mut batch = Vec::with_capacity(response.deliveries.len());
+        for encoded in response.deliveries {
+            batch.push(Arrived { slot: self.held.add(ack_id(&encoded)?), encoded });
+        }
         // Where there is something to settle the prefetch bounds it and this never waits. A broadcast that is not read waits
         // here, and gRPC's flow control holds the broker back. Whoever has closed it wants no more: what is held goes back.
         tokio::select! {
@@ -117,12 +123,6 @@ impl Carrier {
             _ = self.close.wait_for(|closed| *closed) => {}
         }
         Ok(())
-    }
-
-    fn arrived(&mut self, encoded: Bytes) -> Result<Arrived, Error> {
-        let outline: DeliveryOutline = decode(encoded.clone())?;
-        self.last = outline.position;
-        Ok(Arrived { slot: self.held.add(outline.ack_id), encoded })
     }
 
     /// After a break: waits and opens again, for as long as it can help.
@@ -163,7 +163,9 @@ impl Carrier {
     }
 }
 
-async fn room(requests: Option<&mpsc::Sender<ConsumeRequest>>) -> Result<mpsc::Permit<'_, ConsumeRequest>, Error> {
+async fn room(
+    requests: Option<&mpsc::Sender<EncodedConsumeRequest>>,
+) -> Result<mpsc::Permit<'_, EncodedConsumeRequest>, Error> {
     match requests {
         Some(requests) => requests.reserve().await.map_err(|_| ended_early()),
         None => std::future::pending().await,

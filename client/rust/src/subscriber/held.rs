@@ -29,8 +29,9 @@ impl Held {
     }
 
     /// Empty if it is not held.
-    pub(crate) fn ack_id(&self, slot: Slot) -> Bytes {
-        self.ack_ids.get(slot.0).cloned().unwrap_or_default()
+    pub(crate) fn ack_id(&self, slot: Slot) -> &Bytes {
+        static NOTHING: Bytes = Bytes::new();
+        self.ack_ids.get(slot.0).unwrap_or(&NOTHING)
     }
 
     pub(crate) fn remove(&mut self, slot: Slot) {
@@ -57,7 +58,7 @@ mod tests {
         held.remove(a);
         held.remove(a);
         let [c, d] = ["c", "d"].map(|id| held.add(id.into()));
-        assert_eq!([b, c, d].map(|slot| held.ack_id(slot)), ["b", "c", "d"]);
+        assert_eq!([b, c, d].map(|slot| held.ack_id(slot).clone()), ["b", "c", "d"]);
         assert_eq!((held.ack_ids().count(), c), (3, a));
     }
 
@@ -66,6 +67,6 @@ mod tests {
         let mut held = Held::default();
         let nothing = held.add(Bytes::new());
         held.remove(nothing);
-        assert_eq!((held.ack_id(nothing), held.ack_ids().count()), (Bytes::new(), 0));
+        assert_eq!((held.ack_id(nothing), held.ack_ids().count()), (&Bytes::new(), 0));
     }
 }

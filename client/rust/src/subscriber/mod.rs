@@ -2,6 +2,7 @@
 
 mod carrier;
 mod delivery;
+mod encoding;
 mod gather;
 mod held;
 mod settlements;

@@ -3,13 +3,12 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use ferrymq_proto::v1::settlement::Action as WireAction;
-use ferrymq_proto::v1::{AckRequest, ExtendLeaseRequest, NackRequest, Settlement, SettlementResult};
+use ferrymq_proto::v1::SettlementResult;
 
+use super::encoding::settlement;
 use super::gather::{Action, Group};
 use super::held::Held;
 use crate::Error;
-use crate::messaging::wire_duration;
 
 /// What has been settled and not been answered, in order.
 #[derive(Debug, Default)]
@@ -28,8 +27,8 @@ impl Settlements {
         }
     }
 
-    /// What is still to be sent on this stream.
-    pub(super) fn unsent(&mut self, held: &Held) -> Vec<Settlement> {
+    /// What is still to be sent on this stream, encoded.
+    pub(super) fn unsent(&mut self, held: &Held) -> Vec<Bytes> {
         let unsent = self.waiting.iter().skip(self.sent).map(|(id, group)| settlement(*id, group, held)).collect();
         self.sent = self.waiting.len();
         unsent
@@ -65,35 +64,17 @@ impl Settlements {
     }
 }
 
-fn settlement(id: i64, group: &Group, held: &Held) -> Settlement {
-    let ack_ids = group.slots.iter().map(|slot| held.ack_id(*slot)).collect();
-    Settlement { id, action: Some(wire(&group.action, ack_ids)) }
-}
-
-fn wire(action: &Action, ack_ids: Vec<Bytes>) -> WireAction {
-    // What the protocol has no words for was never taken.
-    match action {
-        Action::Ack => WireAction::Ack(AckRequest { ack_ids }),
-        Action::Nack(mode, delay, reason) => {
-            let delay = delay.and_then(|delay| wire_duration(delay).ok());
-            WireAction::Nack(NackRequest { ack_ids, mode: (*mode).into(), delay, reason: reason.clone() })
-        }
-        Action::Extend(lease) => {
-            WireAction::Extend(ExtendLeaseRequest { ack_ids, lease: lease.and_then(|lease| wire_duration(lease).ok()) })
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ferrymq_proto::v1::{NackMode, SettleStatus};
+    use ferrymq_proto::v1::{NackMode, SettleStatus, Settlement};
+    use prost::Message as _;
 
     use super::super::gather::gathering;
     use super::super::settling::Settling;
     use super::*;
 
-    fn ids(settlements: &[Settlement]) -> Vec<i64> {
-        settlements.iter().map(|settlement| settlement.id).collect()
+    fn ids(settlements: Vec<Bytes>) -> Vec<i64> {
+        settlements.into_iter().map(|encoded| Settlement::decode(encoded).expect("it is one").id).collect()
     }
 
     /// Ack a and b, reject c, prolong d.
@@ -115,16 +96,14 @@ mod tests {
     async fn what_is_unanswered_goes_again_and_fails_with_the_stream() {
         let mut held = Held::default();
         let (mut settlements, mut settlings) = asked(&mut held);
-        let sent = settlements.unsent(&held);
-        let expected = WireAction::Ack(AckRequest { ack_ids: vec!["a".into(), "b".into()] });
-        assert_eq!((ids(&sent), sent[0].action.clone()), (vec![1, 2, 3], Some(expected)));
+        assert_eq!(ids(settlements.unsent(&held)), [1, 2, 3]);
         assert!(!settlements.has_unsent());
 
         settlements.answered(&result(1, 2), &mut held);
         assert_eq!(settlings.remove(1).await, Ok(SettleStatus::Ok));
 
         settlements.start_again();
-        assert_eq!(ids(&settlements.unsent(&held)), [2, 3]);
+        assert_eq!(ids(settlements.unsent(&held)), [2, 3]);
         settlements.fail(&Error::unavailable("gone"));
         assert!(settlings.remove(1).await.is_err());
     }
