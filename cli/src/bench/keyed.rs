@@ -28,37 +28,31 @@ impl Bench {
         self.unmade(&target).await
     }
 
-    /// Takes and acks a backlog: one without keys, and the half of one whose other half waits for its first message.
+    /// Takes and acks a backlog: one without keys, and the half of one whose other half waits for its first message. Again and
+    /// again with new backlogs, in turn, until the time of each is over; only the draining is counted.
     pub(super) async fn drains(&self, payload_bytes: usize, report: &mut Report) -> Result<(), Failure> {
         let plain = Messages::plain(BACKLOG, payload_bytes);
-        self.drain("drain", Ordering::None, plain, BACKLOG, report).await?;
         let stuck = Messages { key: |n| if n % 2 == 0 { STUCK.to_owned() } else { format!("k{}", n % KEYS) }, ..plain };
-        self.drain("drain, one stuck key", Ordering::Key, stuck, BACKLOG / 2, report).await
-    }
-
-    /// Again and again with a new backlog, until the time is over; only the draining is counted.
-    async fn drain(
-        &self,
-        scenario: &'static str,
-        ordering: Ordering,
-        messages: Messages,
-        free: u64,
-        report: &mut Report,
-    ) -> Result<(), Failure> {
-        if !scenario.contains(&self.only) {
-            return Ok(());
+        let scenarios =
+            [("drain", Ordering::None, plain, BACKLOG), ("drain, one stuck key", Ordering::Key, stuck, BACKLOG / 2)];
+        let mut wanted: Vec<_> = scenarios
+            .into_iter()
+            .filter(|(name, ..)| name.contains(&self.only))
+            .map(|scenario| (scenario, Outcome::new()))
+            .collect();
+        while wanted.iter().any(|(_, total)| Duration::from_secs_f64(total.seconds) < self.slice) {
+            for ((_, ordering, messages, free), total) in &mut wanted {
+                let round = self.drain_once(*ordering, *messages, *free).await?;
+                let seconds = total.seconds + round.seconds;
+                total.merge(round);
+                total.seconds = seconds;
+            }
         }
-        let payload_bytes = messages.payload_bytes;
-        let mut total = Outcome::new();
-        while Duration::from_secs_f64(total.seconds) < self.slice {
-            let round = self.drain_once(ordering, messages, free).await?;
-            let seconds = total.seconds + round.seconds;
-            total.merge(round);
-            total.seconds = seconds;
+        for ((name, ..), total) in wanted {
+            let mut row = Row::new(self.name, name, payload_bytes, total);
+            row.peak_memory_bytes = self.server.peak_memory_bytes();
+            report.add(row);
         }
-        let mut row = Row::new(self.name, scenario, payload_bytes, total);
-        row.peak_memory_bytes = self.server.peak_memory_bytes();
-        report.add(row);
         Ok(())
     }
 
