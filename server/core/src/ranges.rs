@@ -22,14 +22,12 @@ impl RangeSet {
             self.ranges.insert(from, to);
             return;
         }
-        if let Some((&start, &end)) = self.ranges.range(..=from).next_back()
+        // Those that overlap or touch it, from the last one.
+        while let Some((&start, &end)) = self.ranges.range(..=to).next_back()
             && end >= from
         {
-            (from, to) = (start, to.max(end));
-        }
-        while let Some((&start, &end)) = self.ranges.range(from..=to).next() {
             self.ranges.remove(&start);
-            to = to.max(end);
+            (from, to) = (from.min(start), to.max(end));
         }
         self.ranges.insert(from, to);
     }
