@@ -23,9 +23,9 @@ use crate::error::Error;
 pub(super) const READ_BYTES: usize = 1 << 20;
 /// Most messages taken at a time: where keys are kept in order, what is parked fills no window.
 const FILL_MAX: usize = 4_096;
-/// Where so many wait behind others of their keys, what comes next is most likely there. Reading on, for keys that are far
-/// behind, keeps a pace then: what is read much too early is out of the cache when it is sent, and is read twice.
-const PARKED_ENOUGH: usize = WINDOW_MAX;
+/// Where so many keys have a next message in memory there is enough to do. Reading on, for keys that are far behind, keeps a
+/// pace then: what is read much too early is out of the cache when it is sent, and is read twice.
+const KEYS_ENOUGH: usize = WINDOW_MAX / 2;
 /// The pace: [`FILL_MAX`] messages within this.
 const FILL_WITHIN: Duration = Duration::from_millis(10);
 
@@ -141,7 +141,7 @@ impl Task {
     /// Reads on, unless it is too early for that.
     pub(super) async fn fill_in_time(&mut self) -> Result<(), Error> {
         let is_early = self.fill_due.is_some_and(|due| due > Instant::now());
-        if is_early && self.machine.parked() >= PARKED_ENOUGH {
+        if is_early && self.machine.keys_with_next() >= KEYS_ENOUGH {
             return Ok(());
         }
         self.fill_due = None;
@@ -150,7 +150,7 @@ impl Task {
 
     /// There is more to read than is taken at a time.
     fn go_on_filling(&mut self) {
-        if self.machine.parked() >= PARKED_ENOUGH {
+        if self.machine.keys_with_next() >= KEYS_ENOUGH {
             self.fill_due = Some(Instant::now() + FILL_WITHIN);
         } else {
             self.notify.notify_one();

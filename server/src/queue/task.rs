@@ -87,7 +87,7 @@ pub(super) struct Task {
     pub(super) failed: Option<Error>,
     /// When floors that have risen are to be recorded.
     pub(super) floors_due: Option<Instant>,
-    /// Not before this is read on, if much is parked.
+    /// Not before this is read on, if many keys have a next message.
     pub(super) fill_due: Option<Instant>,
     /// The first commit that failed.
     pub(super) uncommitted: Option<Error>,

@@ -48,6 +48,8 @@ struct Again {
 pub(super) struct Keys {
     lanes: HashMap<u64, Lane, foldhash::fast::RandomState>,
     parked: usize,
+    /// Lanes with something parked.
+    waiting: usize,
     pub bounds: Bounds,
     /// Lanes that want to be read again, by where from. Checked when one is taken out.
     hungry: BTreeSet<(Place, u64)>,
@@ -60,6 +62,7 @@ impl Default for Keys {
         Self {
             lanes: HashMap::default(),
             parked: 0,
+            waiting: 0,
             bounds: Bounds { each: PARKED_KEY_MAX, all: PARKED_MAX },
             hungry: BTreeSet::new(),
             again: None,
@@ -85,6 +88,7 @@ impl Keys {
                 return false;
             }
         };
+        let had_parked = !lane.parked().is_empty();
         if lane.is_out_of_order(entry.place()) {
             self.parked -= lane.forget_from(entry.place(), self.agains);
             self.hungry.extend(lane.hunger(self.bounds, self.parked).map(|from| (from, entry.key)));
@@ -94,6 +98,7 @@ impl Keys {
         } else if lane.far().is_none() {
             lane.behind_mut().far = Some(Far { from: entry.place(), full_in: 0 });
         }
+        self.waiting = self.waiting + usize::from(!lane.parked().is_empty()) - usize::from(had_parked);
         true
     }
 
@@ -104,6 +109,7 @@ impl Keys {
         let index = parked.binary_search_by_key(&at, Entry::place).ok()?;
         let entry = parked.remove(index)?;
         self.parked -= 1;
+        self.waiting -= usize::from(parked.is_empty());
         if let Some(from) = lane.hunger(self.bounds, self.parked) {
             self.hungry.insert((from, key));
         }
@@ -147,6 +153,7 @@ impl Keys {
         let lane = slot.get_mut();
         let next = lane.behind.as_mut().and_then(|behind| behind.parked.pop_front());
         self.parked -= usize::from(next.is_some());
+        self.waiting -= usize::from(next.is_some() && lane.parked().is_empty());
         lane.is_busy = next.is_some();
         match lane.hunger(self.bounds, self.parked) {
             Some(from) => drop(self.hungry.insert((from, key))),
@@ -199,6 +206,7 @@ impl Keys {
             lane.is_busy = true;
             return Next::Goes;
         }
+        self.waiting += usize::from(parked.is_empty());
         parked.push_back(*entry);
         self.parked += 1;
         Next::Parked
@@ -232,8 +240,10 @@ impl Keys {
         let before = self.parked;
         for behind in self.lanes.values_mut().filter_map(|lane| lane.behind.as_deref_mut()) {
             self.parked -= behind.parked.len();
+            self.waiting -= usize::from(!behind.parked.is_empty());
             behind.parked.retain(|entry| entry.log != log || entry.offset >= end);
             self.parked += behind.parked.len();
+            self.waiting += usize::from(!behind.parked.is_empty());
         }
         before - self.parked
     }
@@ -248,9 +258,16 @@ impl Keys {
         self.parked
     }
 
+    /// How many keys have something parked.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// How many keys have an unsettled message, and how many messages are parked.
     #[cfg(test)]
     pub fn size(&self) -> (usize, usize) {
+        let waiting = self.lanes.values().filter(|lane| !lane.parked().is_empty());
+        assert_eq!(waiting.count(), self.waiting, "keys with something parked");
         (self.lanes.len(), self.parked)
     }
 

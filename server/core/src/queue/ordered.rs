@@ -8,10 +8,10 @@ use super::{Entry, NEVER, Ordering};
 use crate::{LogId, Millis, Offset};
 
 impl QueueMachine {
-    /// How many messages wait behind others of their keys, in memory.
+    /// How many keys have a next message in memory, which goes when the one before it ends.
     #[must_use]
-    pub fn parked(&self) -> usize {
-        self.keys.len()
+    pub fn keys_with_next(&self) -> usize {
+        self.keys.waiting()
     }
 
     /// True if the queue keeps keys in order and has as many of them as it can.

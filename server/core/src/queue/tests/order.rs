@@ -120,6 +120,8 @@ fn histories(ordering: Ordering, seeds: std::ops::Range<u64>) {
         let mut world = World::ordered(seed, ordering);
         for _ in 0..250 {
             world.step();
+            // It checks what it counts.
+            world.machine.keys.size();
         }
         world.drain();
         assert_eq!(world.machine.keys.size(), (0, 0), "lanes are left over");
