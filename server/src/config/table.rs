@@ -121,7 +121,8 @@ pub(super) const BATCH_ITEMS: Setting<u32> = Setting {
     key: "batch_items_max",
     default: "10000",
     about: "most messages or ack ids in one request",
-    read: |text| count(text, 1, 100_000),
+    // Clients settle up to 1,000 at once.
+    read: |text| count(text, 1_000, 100_000),
 };
 pub(super) const UNCONFIRMED_BYTES: Setting<usize> = Setting {
     key: "unconfirmed_bytes_max",

@@ -10,7 +10,7 @@ import java.util.concurrent.CompletableFuture;
 /** What has been settled and not been answered, in order. Its owner lets in one thread at a time. */
 final class Settlements {
     /** Most deliveries of one group. */
-    static final int GROUP_MAX = 4096;
+    static final int GROUP_MAX = 1_000;
 
     private final Deque<SettleGroup> unsent = new ArrayDeque<>();
     private final Deque<SettleGroup> sent = new ArrayDeque<>();
