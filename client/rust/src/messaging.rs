@@ -41,7 +41,7 @@ impl Client {
     /// Settles deliveries as done. The statuses are in the order of the ids.
     pub async fn ack(&self, ack_ids: Vec<Bytes>) -> Result<Vec<SettleStatus>, Error> {
         let response = self.call(AckRequest { ack_ids }, async |call| self.messaging().ack(call).await).await?;
-        Ok(response.statuses().collect())
+        Ok(statuses(&response.statuses))
     }
 
     /// Gives deliveries back (RELEASE, RETRY) or up (REJECT). Without `delay`: at once for RELEASE, the queue's backoff for RETRY.
@@ -59,15 +59,20 @@ impl Client {
             reason: reason.into(),
         };
         let response = self.call(request, async |call| self.messaging().nack(call).await).await?;
-        Ok(response.statuses().collect())
+        Ok(statuses(&response.statuses))
     }
 
     /// Prolongs leases, from now. Without `lease`: by the queue's lease.
     pub async fn extend(&self, ack_ids: Vec<Bytes>, lease: Option<Duration>) -> Result<Vec<SettleStatus>, Error> {
         let request = ExtendLeaseRequest { ack_ids, lease: lease.map(wire_duration).transpose()? };
         let response = self.call(request, async |call| self.messaging().extend_lease(call).await).await?;
-        Ok(response.statuses().collect())
+        Ok(statuses(&response.statuses))
     }
+}
+
+/// One for each, also for those of a newer broker that have no name here: they are unspecified.
+pub(crate) fn statuses(encoded: &[i32]) -> Vec<SettleStatus> {
+    encoded.iter().map(|status| SettleStatus::try_from(*status).unwrap_or_default()).collect()
 }
 
 pub(crate) fn wire_duration(duration: Duration) -> Result<prost_types::Duration, Error> {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tonic::Streaming;
 
 use crate::consuming::{Consuming, batches_max, decode, is_broadcast, open};
-use crate::messaging::wire_duration;
+use crate::messaging::{statuses, wire_duration};
 use crate::{Client, Error};
 
 /// Requests that wait for the connection.
@@ -69,7 +69,14 @@ impl ConsumeStream {
     /// The next deliveries, never empty; `None` once the stream has ended in order.
     pub async fn next_batch(&mut self) -> Result<Option<Vec<Delivery>>, Error> {
         match self.batches.recv().await {
-            Some(batch) => batch.into_iter().map(decode).collect::<Result<_, _>>().map(Some),
+            Some(batch) => {
+                let decoded = batch.into_iter().map(decode).collect::<Result<_, _>>().map(Some);
+                if decoded.is_err() {
+                    // Nobody would settle what came with it.
+                    self.cut_off();
+                }
+                decoded
+            }
             None => self.settler.0.lock().ended.clone().map_or(Ok(None), |end| end.map(|()| None)),
         }
     }
@@ -111,10 +118,16 @@ impl ConsumeStream {
     }
 }
 
-impl Drop for ConsumeStream {
-    fn drop(&mut self) {
+impl ConsumeStream {
+    fn cut_off(&mut self) {
         self.settler.0.end(&Err(ended_early()));
         self.reader.abort();
+    }
+}
+
+impl Drop for ConsumeStream {
+    fn drop(&mut self) {
+        self.cut_off();
     }
 }
 
@@ -205,7 +218,7 @@ impl Shared {
         let waiting = self.lock().waiting.remove(&result.id);
         if let Some(waiting) = waiting {
             // The caller may have dropped its Settled: then nobody wants to know.
-            let _ = waiting.send(Ok(result.statuses().collect()));
+            let _ = waiting.send(Ok(statuses(&result.statuses)));
         }
     }
 

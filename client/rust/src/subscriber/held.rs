@@ -6,7 +6,8 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(usize);
 
-/// As many places as were ever taken at the same time, so at most the prefetch.
+/// As many places as were ever taken at the same time: the prefetch, and once more for each time that the broker forgot the
+/// consumer while the program held what it had.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// Empty where nothing is held.

@@ -123,9 +123,10 @@ impl Subscriber {
         match decode(arrived.encoded) {
             Ok(delivery) => Ok(Delivery::new(delivery, arrived.slot, Arc::clone(&self.gatherer))),
             Err(error) => {
-                // The end, as every error.
+                // The end, as every error: what came behind it goes back.
                 self.stop();
                 self.batch = Vec::new().into_iter();
+                while self.batches.try_recv().is_ok() {}
                 Err(error)
             }
         }

@@ -9,6 +9,7 @@ use super::encoding::settlement;
 use super::gather::{Action, Group};
 use super::held::Held;
 use crate::Error;
+use crate::messaging::statuses;
 
 /// What has been settled and not been answered, in order.
 #[derive(Debug, Default)]
@@ -52,7 +53,7 @@ impl Settlements {
         if !matches!(group.action, Action::Extend(_)) {
             group.slots.iter().for_each(|slot| held.remove(*slot));
         }
-        group.answer.give(Ok(result.statuses().collect()));
+        group.answer.give(Ok(statuses(&result.statuses)));
     }
 
     /// Nothing more will be answered.
