@@ -74,8 +74,10 @@ class Deliveries {
 
   /** Its resume token, once it is open: the broker may have begun to send before that is known here. */
   async opened(): Promise<Uint8Array> {
-    await Promise.race([this.#token.promise, this.ended]);
-    return this.#token.promise;
+    const never = this.ended.then(() => {
+      throw makeError(14, "the stream ended before it was open", {});
+    });
+    return Promise.race([this.#token.promise, never]);
   }
 
   /** Cuts it off. */
