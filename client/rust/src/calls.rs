@@ -40,6 +40,7 @@ impl Client {
             Err(_) => Err(Error::late(timeout)),
         }
     }
+
     /// A stream both ways, on the next connection in turn. Both types are the method's own, or encoded as those are.
     pub(crate) async fn stream<T, R>(
         &self,

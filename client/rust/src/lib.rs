@@ -5,6 +5,7 @@
 //! Generated types and stubs are in [`v1`], the bare streams in [`streams`].
 
 mod admin;
+mod answer;
 mod backoff;
 mod calls;
 mod client;

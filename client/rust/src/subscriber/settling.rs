@@ -1,24 +1,18 @@
 //! What became of settlements, for those who ask.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use ferrymq_proto::v1::SettleStatus;
-use futures::FutureExt as _;
-use futures::future::Shared;
-use tokio::sync::oneshot;
 
 use crate::Error;
-
-/// One for all deliveries of a settlement: none is made for those who do not ask.
-type Outcome = Result<Arc<Statuses>, Error>;
+use crate::answer::{self, Waiting};
 
 /// Resolves when the settlement is on disk. It goes its way also when this is dropped; a lost lease is then a line of log.
 #[derive(Debug)]
 pub struct Settling {
-    outcome: Shared<oneshot::Receiver<Outcome>>,
+    outcome: Waiting<Statuses>,
     /// Of the delivery in its settlement.
     index: usize,
 }
@@ -43,37 +37,23 @@ impl Future for Settling {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let index = self.index;
-        Pin::new(&mut self.outcome).poll(cx).map(|outcome| match outcome {
-            Ok(Ok(statuses)) => statuses.tell(index),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::unavailable("the subscriber ended before the settlement was answered")),
-        })
+        let gone = "the subscriber ended before the settlement was answered";
+        self.outcome.poll(cx, gone).map(|statuses| statuses?.tell(index))
     }
 }
 
 /// Tells everyone who waits for a delivery of one settlement.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    sender: oneshot::Sender<Outcome>,
-    outcome: Shared<oneshot::Receiver<Outcome>>,
-}
-
-impl Default for Answer {
-    fn default() -> Self {
-        let (sender, outcome) = oneshot::channel();
-        Self { sender, outcome: outcome.shared() }
-    }
-}
+#[derive(Debug, Default)]
+pub(crate) struct Answer(answer::Answer<Statuses>);
 
 impl Answer {
     /// For the delivery at `index` of the settlement.
     pub(super) fn settling(&self, index: usize) -> Settling {
-        Settling { outcome: self.outcome.clone(), index }
+        Settling { outcome: self.0.waiting(), index }
     }
 
     pub(crate) fn give(self, statuses: Result<Vec<SettleStatus>, Error>) {
-        // Its receiver is kept here.
-        let _ = self.sender.send(statuses.map(|statuses| Arc::new(Statuses::new(statuses))));
+        self.0.give(statuses.map(Statuses::new));
     }
 }
 
