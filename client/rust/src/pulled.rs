@@ -68,7 +68,9 @@ impl Pulled {
         for Group { action, slots, answer } in groups {
             let ids = slots.iter().map(|slot| self.held.ack_id(*slot).clone()).collect();
             if !matches!(action, Action::Extend(_)) {
-                self.renewed.retain(|slot| !slots.contains(slot));
+                for slot in &slots {
+                    self.renewed.remove(slot);
+                }
             }
             answer.give(match action {
                 Action::Ack => self.client.ack(ids).await,
