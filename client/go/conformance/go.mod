@@ -23,4 +23,5 @@ require (
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260120221211-b8f7ae30c516 // indirect
 )
 
-replace github.com/ferrymq/ferrymq/client/go => ../
+// Made by prepare, of what is published.
+replace github.com/ferrymq/ferrymq/client/go => ../../../target/clients/go/module
