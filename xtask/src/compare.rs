@@ -1,4 +1,5 @@
-//! Whether a build is slower than an earlier one: both are measured in turn, as the machine's own speed changes.
+//! Whether a build is slower than an earlier one: the brokers of both are measured in turn, as the machine's own speed changes, by the bench
+//! of the earlier one, so that what loads them is the same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::run::{Failure, output, root};
+use crate::server::Server;
 
 /// Which builds are compared, and how.
 #[derive(Args)]
 pub struct Compare {
-    /// The `ferrymq` program of the earlier build.
+    /// The `ferrymq` program of the earlier build, whose bench loads both.
     old: PathBuf,
     /// The `ferrymq` program of the later one.
     new: PathBuf,
@@ -64,12 +66,12 @@ impl Compare {
             // Who is first changes, so that neither has the quieter machine.
             let (before, after) = match number % 2 {
                 0 => {
-                    let before = self.measure(&old)?;
-                    (before, self.measure(&new)?)
+                    let before = self.measure(&old, &old)?;
+                    (before, self.measure(&old, &new)?)
                 }
                 _ => {
-                    let after = self.measure(&new)?;
-                    (self.measure(&old)?, after)
+                    let after = self.measure(&old, &new)?;
+                    (self.measure(&old, &old)?, after)
                 }
             };
             eprintln!("{} of {}", number + 1, self.runs);
@@ -85,13 +87,17 @@ impl Compare {
         Ok(())
     }
 
-    fn measure(&self, program: &str) -> Result<Run, Failure> {
+    /// A broker that nobody has used before.
+    fn measure(&self, load: &str, program: &str) -> Result<Run, Failure> {
+        let data = tempfile::tempdir_in(root().join("target"))?;
+        let place = data.path().display().to_string();
+        let broker = Server::start(program, &["serve", "--listen", "127.0.0.1:0", "--data", &place])?;
         let seconds = self.seconds.to_string();
-        let mut arguments = vec!["bench", "--json", "--dir", "target", "--seconds", &seconds];
+        let mut arguments = vec!["bench", "--url", broker.url(), "--json", "--dir", "target", "--seconds", &seconds];
         if let Some(only) = &self.only {
             arguments.extend(["--only", only]);
         }
-        Ok(serde_json::from_slice(&output(program, &arguments)?)?)
+        Ok(serde_json::from_slice(&output(load, &arguments)?)?)
     }
 }
 

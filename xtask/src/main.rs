@@ -7,6 +7,7 @@ mod dependencies;
 mod generate;
 mod planted;
 mod run;
+mod server;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,13 @@
 //! How fast each language's client is: every `run bench` in turn, and the medians as a table in docs/clients.md.
 
 mod figures;
-mod server;
 mod table;
 
 use clap::Args;
 
 use self::figures::Figures;
-use self::server::Server;
 use crate::run::{Failure, output, root, run};
+use crate::server::Server;
 
 const PAGE: &str = "docs/clients.md";
 
