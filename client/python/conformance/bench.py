@@ -67,14 +67,15 @@ async def publishing(client: Client, queue: str) -> AsyncIterator[Phase]:
         yield phase
 
 
-async def publish_for(publisher: Publisher, seconds: float) -> int:
-    """Publishes, and waits until all is confirmed; how many."""
+async def publish_for(publisher: Publisher, seconds: float, sent: Callable[[int], None] = lambda count: None) -> int:
+    """Publishes, says how many before the last can have been delivered, and waits until all is confirmed; how many."""
     end = monotonic() + seconds
     count = 0
     while monotonic() < end:
         for _ in range(UNTIL_CLOCK):
             confirm = await publisher.publish(Message(PAYLOAD))
         count += UNTIL_CLOCK
+    sent(count)
     await confirm
     return count
 
@@ -106,14 +107,16 @@ async def going_through(client: Client) -> AsyncIterator[Phase]:
 
         async def phase(seconds: float) -> float:
             begin = monotonic()
-            published = asyncio.create_task(publish_for(publisher, seconds))
+            total = asyncio.get_running_loop().create_future()
+            published = asyncio.create_task(publish_for(publisher, seconds, total.set_result))
             count = 0
             async for delivery in subscriber:
                 settled = delivery.ack()
                 count += 1
-                if published.done() and count == published.result():
-                    await settled
+                if total.done() and count == total.result():
                     break
+            await settled
+            await published
             return count / (monotonic() - begin)
 
         yield phase

@@ -53,8 +53,8 @@ function publishing(client, queue) {
   return { phase, end: () => publisher.close() };
 }
 
-/** Publishes until then, and waits until all is confirmed; how many. */
-async function publishUntil(publisher, end) {
+/** Publishes until then, says how many before the last can have been delivered, and waits until all is confirmed; how many. */
+async function publishUntil(publisher, end, sent = () => {}) {
   let count = 0;
   let confirm;
   while (performance.now() < end) {
@@ -63,6 +63,7 @@ async function publishUntil(publisher, end) {
     }
     count += UNTIL_CLOCK;
   }
+  sent(count);
   await confirm.result();
   return count;
 }
@@ -90,7 +91,7 @@ function goingThrough(client, queue) {
   const phase = (ms) =>
     rateOf(async (start) => {
       let total;
-      const published = publishUntil(publisher, start + ms).then((count) => {
+      const published = publishUntil(publisher, start + ms, (count) => {
         total = count;
       });
       let count = 0;
