@@ -89,9 +89,7 @@ impl Compare {
 
     /// A broker that nobody has used before.
     fn measure(&self, load: &str, program: &str) -> Result<Run, Failure> {
-        let data = tempfile::tempdir_in(root().join("target"))?;
-        let place = data.path().display().to_string();
-        let broker = Server::start(program, &["serve", "--listen", "127.0.0.1:0", "--data", &place])?;
+        let broker = Server::broker(program)?;
         let seconds = self.seconds.to_string();
         let mut arguments = vec!["bench", "--url", broker.url(), "--json", "--dir", "target", "--seconds", &seconds];
         if let Some(only) = &self.only {

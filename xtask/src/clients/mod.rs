@@ -79,9 +79,7 @@ impl Clients {
 
     /// One client, against a broker and a server that does nothing which nobody has used before.
     fn measure(&self, program: &str, directory: &str) -> Result<Figures, Failure> {
-        let data = tempfile::tempdir_in(root().join("target"))?;
-        let place = data.path().display().to_string();
-        let broker = Server::start(program, &["serve", "--listen", "127.0.0.1:0", "--data", &place])?;
+        let broker = Server::broker(program)?;
         let noop = Server::start(program, &["bench-noop-server"])?;
         let runner = format!("client/{directory}/conformance/run");
         Figures::read(&output(&runner, &["bench", broker.url(), noop.url(), &self.seconds.to_string()])?)
