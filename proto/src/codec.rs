@@ -1,5 +1,5 @@
-//! Prost's codec, with room for a whole message made before it is encoded: a large one would otherwise be copied each
-//! time its buffer grows.
+//! Prost's codec, with buffers that fit: small ones for a call to begin with, and room for a whole message made before it
+//! is encoded, as a large one would otherwise be copied each time its buffer grows.
 
 use std::marker::PhantomData;
 
@@ -7,6 +7,16 @@ use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
+
+/// What a call's buffers have room for at its start, in bytes. tonic's 8 KiB are more than most single calls ever use, and too
+/// much for what allocators keep at hand for the next one. Room for what is longer is made once its length is known.
+const BUFFER_BYTES: usize = 512;
+/// What is ready is sent in pieces of about this many bytes: as tonic does it.
+const SEND_BYTES: usize = 32 << 10;
+
+fn buffers() -> BufferSettings {
+    BufferSettings::new(BUFFER_BYTES, SEND_BYTES)
+}
 
 /// The codec of all generated stubs.
 #[derive(Debug)]
@@ -33,7 +43,7 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<T, U>::raw_decoder(BufferSettings::default())
+        ProstCodec::<T, U>::raw_decoder(buffers())
     }
 }
 
@@ -49,5 +59,9 @@ impl<T: Message> Encoder for SizedEncoder<T> {
         buffer.reserve(item.encoded_len());
         item.encode_raw(buffer);
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }

@@ -101,7 +101,8 @@ pub struct Committed {
 type Room = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
 
 struct Submission {
-    change: Change,
+    /// Boxed: it moves from the channel into its group and on, and a group is a list of these.
+    change: Box<Change>,
     reply: oneshot::Sender<Result<Committed, Error>>,
     /// A settlement or an admin change, which has room on a full disk.
     urgent: bool,
@@ -270,7 +271,7 @@ impl Committer {
     /// Ends the committer after all that was handed in, and marks the store as cleanly stopped.
     pub async fn close(&self) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        let change = Change { close: true, ..Change::default() };
+        let change = Box::new(Change { close: true, ..Change::default() });
         let submission = Submission { change, reply, urgent: true, _room: None };
         self.first.send(submission).await.map_err(|_| Error::writes_stopped())?;
         Pending(answer).wait().await.map(|_| ())
@@ -278,7 +279,7 @@ impl Committer {
 
     async fn send(to: &mpsc::Sender<Submission>, change: Change, room: Option<Room>) -> Result<Pending, Error> {
         let (reply, answer) = oneshot::channel();
-        let submission = Submission { change, reply, urgent: room.is_none(), _room: room };
+        let submission = Submission { change: Box::new(change), reply, urgent: room.is_none(), _room: room };
         to.send(submission).await.map_err(|_| Error::writes_stopped())?;
         Ok(Pending(answer))
     }

@@ -1,5 +1,6 @@
 //! The layer around all services: follows each call, and says what tonic itself refuses in our words.
 
+use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use ferrymq_proto::v1::ErrorReason;
@@ -31,6 +32,9 @@ pub fn decode_status(status: Status) -> Status {
     }
 }
 
+/// What a call comes to. Boxed once, here: the layers around this one pass it on.
+pub(super) type Answer = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
+
 /// Wraps the services in [`Calls`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CallsLayer;
@@ -51,18 +55,18 @@ pub(super) struct Calls<S> {
 
 impl<S> Service<http::Request<Body>> for Calls<S>
 where
-    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Body>) -> Answer {
         let span = trace::span(&request);
         let answer = span.in_scope(|| self.inner.call(request));
         let followed = span.clone();

@@ -1,9 +1,9 @@
 //! gRPC-Web, for the pages of origins that are named: what browsers ask before they let a page call (CORS), and the translation.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::BoxFuture;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_TYPE, ORIGIN, VARY,
@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use tonic::body::Body;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer, Service};
+
+use super::calls::Answer;
 
 /// Headers that a page may send: those of gRPC-Web clients, and those for a proxy that knows its users.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -33,7 +35,9 @@ impl<S: Clone> Layer<S> for WebLayer {
     type Service = Web<S>;
 
     fn layer(&self, inner: S) -> Web<S> {
-        Web { web: GrpcWebLayer::new().layer(inner.clone()), plain: inner, origins: self.origins.clone() }
+        let pages =
+            self.origins.clone().map(|origins| Pages { web: GrpcWebLayer::new().layer(inner.clone()), origins });
+        Web { plain: inner, pages }
     }
 }
 
@@ -41,29 +45,34 @@ impl<S: Clone> Layer<S> for WebLayer {
 #[derive(Debug, Clone)]
 pub(super) struct Web<S> {
     plain: S,
+    /// None: gRPC-Web is not spoken.
+    pages: Option<Pages<S>>,
+}
+
+/// The services for gRPC-Web, and whose pages may call them.
+#[derive(Debug, Clone)]
+struct Pages<S> {
     web: GrpcWebService<S>,
-    origins: Option<Arc<[String]>>,
+    origins: Arc<[String]>,
 }
 
 impl<S> Service<Request<Body>> for Web<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: Send + 'static,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future = Answer>,
 {
     type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+    type Error = Infallible;
+    type Future = Answer;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        match self.plain.poll_ready(context) {
-            Poll::Ready(Ok(())) => Service::<Request<Body>>::poll_ready(&mut self.web, context),
-            not_ready => not_ready,
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        match (self.plain.poll_ready(context), &mut self.pages) {
+            (Poll::Ready(Ok(())), Some(pages)) => Service::<Request<Body>>::poll_ready(&mut pages.web, context),
+            (plain, _) => plain,
         }
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(origins) = &self.origins else { return Box::pin(self.plain.call(request)) };
+    fn call(&mut self, request: Request<Body>) -> Answer {
+        let Some(Pages { web, origins }) = &mut self.pages else { return self.plain.call(request) };
         let origin = request.headers().get(ORIGIN).cloned();
         match &origin {
             // Whoever is no browser is not bound to say where it comes from, and is served as any gRPC client is.
@@ -76,9 +85,9 @@ where
             _ => {}
         }
         if !is_web(&request) {
-            return Box::pin(self.plain.call(request));
+            return self.plain.call(request);
         }
-        let answer = self.web.call(request);
+        let answer = web.call(request);
         Box::pin(async move {
             let mut answer = answer.await?;
             if let Some(origin) = origin {
