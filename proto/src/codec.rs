@@ -8,9 +8,10 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
-/// What a call's buffers have room for at its start, in bytes. tonic's 8 KiB are more than most single calls ever use, and too
-/// much for what allocators keep at hand for the next one. Room for what is longer is made once its length is known.
-const BUFFER_BYTES: usize = 512;
+/// What a call's buffers have room for at its start, in bytes, and the least that they take then. tonic's 8 KiB are more than
+/// most single calls ever use, and more than allocators keep at hand for the next one (glibc: 1,032 bytes). Room for what is
+/// longer is made once its length is known.
+const BUFFER_BYTES: usize = 1 << 10;
 /// What is ready is sent in pieces of about this many bytes: as tonic does it.
 const SEND_BYTES: usize = 32 << 10;
 
