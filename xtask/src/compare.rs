@@ -1,5 +1,5 @@
-//! Whether a build is slower than an earlier one: the brokers of both are measured in turn, as the machine's own speed changes, by the bench
-//! of the earlier one, so that what loads them is the same.
+//! Whether a build is slower than an earlier one: the brokers of both are measured in turn, scenario by scenario, as the machine's own
+//! speed changes, by the bench of the earlier one, so that what loads them is the same.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 use crate::run::{Failure, output, root};
 use crate::server::Server;
 
+/// What is measured at once: the scenarios whose names contain one of these. The less there is between the two that are compared, the
+/// less the machine has changed meanwhile.
+const SCENARIOS: [&str; 5] = ["unary, 1", "unary, 64", "stream", "through, ", "fan-out"];
+
 /// Which builds are compared, and how.
 #[derive(Args)]
 pub struct Compare {
@@ -18,13 +22,13 @@ pub struct Compare {
     old: PathBuf,
     /// The `ferrymq` program of the later one.
     new: PathBuf,
-    /// How often each is measured.
+    /// How often each is measured, with brokers that nobody has used before.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     runs: u32,
-    /// How long each run measures, in seconds.
+    /// How long a whole bench would take, in seconds: a scenario is measured for a thirtieth of it.
     #[arg(long, default_value_t = 20)]
     seconds: u32,
-    /// Measure only the scenarios whose name contains this.
+    /// Measure only the scenarios whose name contains this, such as `drain`. Default: all but the drains, a few at a time.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Print JSON.
@@ -62,20 +66,18 @@ impl Compare {
     pub fn run(self) -> Result<(), Failure> {
         let (old, new) = (program(&self.old)?, program(&self.new)?);
         let (mut names, mut ratios) = (Vec::new(), BTreeMap::new());
+        let scenarios = self.only.as_deref().map_or(SCENARIOS.to_vec(), |only| vec![only]);
         for number in 0..self.runs {
-            // Who is first changes, so that neither has the quieter machine.
-            let (before, after) = match number % 2 {
-                0 => {
-                    let before = self.measure(&old, &old)?;
-                    (before, self.measure(&old, &new)?)
-                }
-                _ => {
-                    let after = self.measure(&old, &new)?;
-                    (self.measure(&old, &old)?, after)
-                }
-            };
+            let brokers = [Server::broker(&old)?, Server::broker(&new)?];
+            for (nth, scenario) in scenarios.iter().enumerate() {
+                // Who is first changes, so that neither has the quieter machine.
+                let is_turned = (number as usize + nth) % 2 == 1;
+                let [one, other] = if is_turned { [1, 0] } else { [0, 1] }.map(|which| &brokers[which]);
+                let (one, other) = (self.measure(&old, one, scenario)?, self.measure(&old, other, scenario)?);
+                let (before, after) = if is_turned { (other, one) } else { (one, other) };
+                pair(&before, &after, &mut names, &mut ratios);
+            }
             eprintln!("{} of {}", number + 1, self.runs);
-            pair(&before, &after, &mut names, &mut ratios);
         }
         let rows: Vec<(Name, Ratios)> =
             names.into_iter().filter_map(|name| ratios.remove(&name).map(|ratios| (name, ratios))).collect();
@@ -87,15 +89,11 @@ impl Compare {
         Ok(())
     }
 
-    /// A broker that nobody has used before.
-    fn measure(&self, load: &str, program: &str) -> Result<Run, Failure> {
-        let broker = Server::broker(program)?;
+    fn measure(&self, load: &str, broker: &Server, scenario: &str) -> Result<Run, Failure> {
         let seconds = self.seconds.to_string();
-        let mut arguments = vec!["bench", "--url", broker.url(), "--json", "--dir", "target", "--seconds", &seconds];
-        if let Some(only) = &self.only {
-            arguments.extend(["--only", only]);
-        }
-        Ok(serde_json::from_slice(&output(load, &arguments)?)?)
+        let how =
+            ["bench", "--json", "--dir", "target", "--seconds", &seconds, "--only", scenario, "--url", broker.url()];
+        Ok(serde_json::from_slice(&output(load, &how)?)?)
     }
 }
 
