@@ -68,13 +68,17 @@ impl Compare {
         let (mut names, mut ratios) = (Vec::new(), BTreeMap::new());
         let scenarios = self.only.as_deref().map_or(SCENARIOS.to_vec(), |only| vec![only]);
         for number in 0..self.runs {
-            let brokers = [Server::broker(&old)?, Server::broker(&new)?];
+            let (old_broker, new_broker) = (Server::broker(&old)?, Server::broker(&new)?);
             for (nth, scenario) in scenarios.iter().enumerate() {
+                let measure = |broker: &Server| self.measure(&old, broker, scenario);
                 // Who is first changes, so that neither has the quieter machine.
-                let is_turned = (number as usize + nth) % 2 == 1;
-                let [one, other] = if is_turned { [1, 0] } else { [0, 1] }.map(|which| &brokers[which]);
-                let (one, other) = (self.measure(&old, one, scenario)?, self.measure(&old, other, scenario)?);
-                let (before, after) = if is_turned { (other, one) } else { (one, other) };
+                let (before, after) = match (number as usize + nth) % 2 {
+                    0 => (measure(&old_broker)?, measure(&new_broker)?),
+                    _ => {
+                        let after = measure(&new_broker)?;
+                        (measure(&old_broker)?, after)
+                    }
+                };
                 pair(&before, &after, &mut names, &mut ratios);
             }
             eprintln!("{} of {}", number + 1, self.runs);

@@ -32,7 +32,7 @@ pub fn decode_status(status: Status) -> Status {
     }
 }
 
-/// What a call comes to. Boxed once, here: the layers around this one pass it on.
+/// What a call comes to. Boxed here: [`Web`](super::web::Web) around it passes it on as it is, but for what comes from pages.
 pub(super) type Answer = BoxFuture<'static, Result<http::Response<Body>, Infallible>>;
 
 /// Wraps the services in [`Calls`].
